@@ -1,6 +1,7 @@
 """Words and numbers for people: gettext, and the decimal mark of the market's locale.
 
-Not a formatter of screens. English is the source language; a catalogue `node/locale/LANG/LC_MESSAGES/larder.mo` replaces it. The locale comes from LARDER_LOCALE, else LC_ALL, LC_NUMERIC or LANG.
+Not a formatter of screens. English is the source language; a catalogue `node/locale/LANG/LC_MESSAGES/larder.mo`
+replaces it. The locale comes from LARDER_LOCALE, else LC_ALL, LC_NUMERIC or LANG.
 """
 
 from __future__ import annotations
