@@ -186,22 +186,26 @@ def install_python3_venv() -> None:
 
 
 def install(root: Path, pip: list[str], lock: Path) -> None:
-    """Install the lock by hash: from wheels that lie here if they suffice, else from the index pip is set up for."""
-    command = [*pip, "install", "--quiet", "--disable-pip-version-check", "--no-input", "--require-hashes"]
-    # Only wheels: building a source package would fetch a build backend that no lock names.
-    command += ["--only-binary", ":all:", "-r", str(lock)]
-    environment = {**os.environ, "PIP_USER": "0"}
-    folders = wheel_folders(root)
-    if folders:
-        local = [*command, "--no-index", *(part for folder in folders for part in ("--find-links", str(folder)))]
-        if subprocess.run(local, env=environment, capture_output=True, check=False).returncode == 0:
-            return
-        say("The wheels that lie here are not all that is needed: asking the package index.")
-    if subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode != 0:
-        raise Refused(
-            "The packages could not be installed (pip's own words are above). Without a network, put the wheels of "
-            f"{lock.name} into {root / 'deploy' / 'wheels'} and start again."
-        )
+    """Install the lock by hash: from files that lie here if they suffice, else from the index pip is set up for.
+
+    One package (cobs) comes as source where no wheel fits; it is built with the setuptools of requirements-build.lock.
+    Without build isolation, because pip would fetch the isolated build's tools by name, not by hash.
+    """
+    for wanted in (root / "deploy" / "requirements-build.lock", lock):
+        command = [*pip, "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+        command += ["--require-hashes", "--no-build-isolation", "-r", str(wanted)]
+        environment = {**os.environ, "PIP_USER": "0"}
+        folders = wheel_folders(root)
+        if folders:
+            local = [*command, "--no-index", *(f"--find-links={folder}" for folder in folders)]
+            if subprocess.run(local, env=environment, capture_output=True, check=False).returncode == 0:
+                continue
+            say(f"The wheels that lie here are not all of {wanted.name}: asking the package index.")
+        if subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode != 0:
+            raise Refused(
+                "The packages could not be installed (pip's own words are above). Without a network, put the wheels "
+                f"of {wanted.name} into {root / 'deploy' / 'wheels'} and start again."
+            )
 
 
 def fill(root: Path, venv: Path, lock: Path) -> None:
