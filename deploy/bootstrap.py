@@ -115,10 +115,11 @@ def site_packages(venv: Path) -> Path:
 def link_checkout(root: Path, venv: Path) -> None:
     """Make `import node` and the commands work in the environment; changes nothing when they already do.
 
-    The line in the `.pth` file is code in plain ASCII, because a bare path there is read in the locale's encoding and
-    a folder called "Märkte" would be lost under another locale.
+    The line in the `.pth` file is code in plain ASCII with the path as bytes, because a bare path there is read in the
+    locale's encoding and a folder called "Märkte" would be lost under another locale.
     """
-    wanted = {site_packages(venv) / "larder-checkout.pth": f"import sys; sys.path.append({str(root)!a})\n"}
+    import_line = f"import os, sys; sys.path.append(os.fsdecode({os.fsencode(root)!r}))\n"
+    wanted = {site_packages(venv) / "larder-checkout.pth": import_line}
     for name, module in SCRIPTS.items():
         wanted[venv / "bin" / name] = SCRIPT_TEXT.format(python=shell_quoted(python_of(venv)), module=module)
     for path, text in wanted.items():

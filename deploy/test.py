@@ -60,12 +60,17 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
+def is_found(component: Component) -> bool:
+    """Look along the path and where Debian puts daemons, which is not on everybody's path."""
+    return shutil.which(component.program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin") is not None
+
+
 def missing_components() -> list[Component]:
     """Return the components whose program is not found, after trying to install them where that is allowed.
 
     Only root on a system with apt installs, and only what is missing.
     """
-    missing = [component for component in COMPONENTS if shutil.which(component.program) is None]
+    missing = [component for component in COMPONENTS if not is_found(component)]
     if not missing or os.geteuid() != 0 or shutil.which("apt-get") is None:
         return missing
     packages = [package for component in missing for package in component.packages]
@@ -73,7 +78,7 @@ def missing_components() -> list[Component]:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
         subprocess.run(["apt-get", "-qq", *command], env=environment, stdout=subprocess.DEVNULL, check=False)
-    return [component for component in missing if shutil.which(component.program) is None]
+    return [component for component in missing if not is_found(component)]
 
 
 def checked(name: str, command: list[str], environment: dict[str, str]) -> bool:

@@ -1,0 +1,45 @@
+"""What holds for every test: English, no data folder of this computer, nothing reached but this computer.
+
+Fixtures of one part belong beside that part's tests, not here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from typing import Any
+
+import hypothesis
+import pytest
+
+# Generated cases are found again by their seed in the report; no case may fail for being slow on a small computer.
+hypothesis.settings.register_profile("larder", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("larder")
+
+# Set before any test module is imported, and so inherited by every process a test starts.
+os.environ["LANGUAGE"] = "en"
+os.environ["LC_ALL"] = "C.UTF-8"
+os.environ.pop("LARDER_DATA", None)
+
+
+@pytest.fixture(autouse=True)
+def _only_this_computer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail a test that connects to anything but loopback or a local socket."""
+    connect = socket.socket.connect
+
+    def connect_to_loopback(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(address[0]):
+            pytest.fail(f"a test tried to reach {address[0]}; tests stay on this computer")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_to_loopback)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
