@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
+from typing import NamedTuple
 
 from node.domain.words import Unit
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Dot:
+class Dot(NamedTuple):
     """The name of an event: which stream, and which number in it. A lot's id is the dot of the event that made it."""
 
     stream: bytes

@@ -1,0 +1,90 @@
+"""Append facts to our own log: the next name, a pending row, the fold, in the caller's transaction.
+
+Not the commit (`store`) and not the seal. Owns the names: every event gets the next number of the stream we may write.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from node.domain.lots import Dot
+from node.domain.words import StreamPurpose, StreamReason
+from node.ledger.events import BY_VALUE, Event, Fact
+from node.ledger.fold import fold
+from node.ledger.store import Transaction
+from node.ledger.streams import Writer, load_writer, opened
+
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+class Appender:
+    """Appends within one transaction. `done` must be called once at the end, and is by `appending`."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        writer = load_writer(tx.connection)
+        if writer.witness == tx.witness:
+            self._writer = writer
+        else:
+            self._writer = self._new_stream(writer)
+
+    @property
+    def next_dot(self) -> Dot:
+        """Return the name that the next fact will have."""
+        return Dot(self._writer.stream, self._writer.next_seq)
+
+    @property
+    def hlc(self) -> int:
+        """Return the clock value of the last fact appended."""
+        return self._writer.hlc
+
+    def append(self, fact: Fact, who: int) -> Event:
+        """Give a fact its name, keep it as pending and fold it."""
+        writer = self._writer
+        hlc = max(self._tx.moment.wall_ms, writer.hlc + 1)
+        event = Event(Dot(writer.stream, writer.next_seq), hlc, who, fact)
+        self._writer = writer._replace(next_seq=writer.next_seq + 1, hlc=hlc)
+        self._write(event)
+        return event
+
+    def done(self) -> None:
+        """Keep where the log stands now."""
+        writer = self._writer
+        self._tx.connection.execute(
+            "UPDATE writer SET stream = ?, next_seq = ?, hlc = ?, witness = ? WHERE id = 1",
+            (writer.stream, writer.next_seq, writer.hlc, writer.witness),
+        )
+
+    def _new_stream(self, old: Writer) -> Writer:
+        writer, event = opened(
+            self._tx.connection,
+            origin=old.origin,
+            hlc=max(self._tx.moment.wall_ms, old.hlc + 1),
+            witness=self._tx.witness,
+            purpose=StreamPurpose.MARKET,
+            reason=StreamReason.HEAD_NOT_CONFIRMED,
+        )
+        self._writer = writer
+        self._write(event)
+        return writer
+
+    def _write(self, event: Event) -> None:
+        write_pending(self._tx, event)
+        fold(self._tx.connection, event, member=self._writer.origin, clock=int(self._tx.moment.quality))
+
+
+def write_pending(tx: Transaction, event: Event) -> None:
+    """Keep an event until it is sealed, under the name it will always have."""
+    known = BY_VALUE[type(event.fact)]
+    tx.connection.execute(
+        "INSERT INTO pending (stream, seq, type, version, hlc, clock, who, fact) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *event.dot,
+            known.type_id,
+            known.version,
+            event.hlc,
+            int(tx.moment.quality),
+            event.who,
+            _ENCODER.encode(event.fact),
+        ),
+    )

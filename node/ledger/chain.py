@@ -1,0 +1,210 @@
+"""Walk the sealed blocks of a market: every signature, every chain, every body; then the fold.
+
+Not a repair. Owns the promise that an altered, missing or swapped event is found and the first one is named.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from node.errors import N_, LarderError, LocalFault
+from node.ledger.block import NO_BLOCK_BEFORE, Block, BlockRefused, check_block, check_place, read_frame
+from node.ledger.codec import Body, BodyRefused, decode_body
+from node.ledger.digest import state_digest
+from node.ledger.fold import fold, fold_unknown
+from node.ledger.items import insert_starter_items
+from node.ledger.keys import is_signed
+from node.ledger.names import group_of, origin_of
+from node.ledger.schema import make_derived_tables_again
+from node.ledger.seal import group_id, pending_event
+
+Progress = Callable[[int, int], None]
+"""Told how many of how many blocks are done."""
+
+# Blocks are read in pages, so that no cursor stays open while they are checked.
+_BLOCKS_PER_PAGE = 64
+
+
+class Verified(NamedTuple):
+    """What a clean check covered."""
+
+    streams: int
+    blocks: int
+    sealed_events: int
+    pending_events: int
+    digest: str
+
+
+class _Place(NamedTuple):
+    stream: bytes
+    n: int
+
+
+def verify(connection: sqlite3.Connection, *, progress: Progress | None = None) -> Verified:
+    """Check the whole ledger of an open market. Raises LocalFault that names the first thing that is not right."""
+    blocks = sealed = 0
+    (total,) = connection.execute("SELECT count(*) FROM block").fetchone()
+    group, roster = group_id(connection), _checked_roster(connection)
+    streams = connection.execute("SELECT stream, origin, blocks, events, hash FROM head ORDER BY stream").fetchall()
+    for stream, origin, head_blocks, head_events, head_hash in streams:
+        events, last_hash, count = 0, NO_BLOCK_BEFORE, 0
+        for place, frame in _frames(connection, stream):
+            block = _checked(place, frame, group, roster, (count, events, last_hash))
+            if block.header.origin != origin or block.header.stream != stream:
+                raise _bad_block(place, "owner")
+            count, events, last_hash = count + 1, events + block.header.event_count, block.block_hash
+            blocks += 1
+            if progress is not None:
+                progress(blocks, total)
+        if (count, events, last_hash) != (head_blocks, head_events, head_hash):
+            raise _bad_block(_Place(stream, min(count, head_blocks)), "head")
+        _check_pending(connection, stream, events)
+        sealed += events
+    stray = connection.execute(
+        "SELECT stream, min(n) FROM block WHERE stream NOT IN (SELECT stream FROM head) GROUP BY stream LIMIT 1"
+    ).fetchone()
+    if stray is not None:
+        raise _bad_block(_Place(*stray), "stream")
+    (pending,) = connection.execute("SELECT count(*) FROM pending").fetchone()
+    digest = state_digest(connection)
+    _check_fold(connection, digest)
+    return Verified(len(streams), blocks, sealed, pending, digest)
+
+
+def refold(source: sqlite3.Connection, target: sqlite3.Connection, *, progress: Progress | None = None) -> str:
+    """Make every derived table of `target` again from the blocks and pending events of `source`.
+
+    Both may be the same connection, inside the caller's transaction. Returns the state digest. Raises LocalFault at the
+    first damaged block, and then the caller rolls back.
+    """
+    make_derived_tables_again(target)
+    insert_starter_items(target)
+    (total,) = source.execute("SELECT count(*) FROM block").fetchone()
+    done = 0
+    # The roster first: whoever wrote a block must be known before what they wrote is folded.
+    streams = source.execute("SELECT stream, origin FROM head ORDER BY purpose DESC, stream").fetchall()
+    for stream, origin in streams:
+        for place, frame in _frames(source, stream):
+            block, body = _read(place, frame)
+            for event in body.events:
+                fold(target, event, member=origin, clock=block.header.clock)
+            for unknown in body.unknown:
+                fold_unknown(target, unknown)
+            done += 1
+            if progress is not None:
+                progress(done, total)
+    rows = source.execute(
+        "SELECT p.clock, h.origin, p.stream, p.seq, p.type, p.version, p.hlc, p.who, p.fact"
+        " FROM pending p JOIN head h ON h.stream = p.stream ORDER BY p.stream, p.seq"
+    )
+    for clock, origin, *row in rows.fetchall():
+        fold(target, pending_event(tuple(row)), member=origin, clock=clock)
+    return state_digest(target)
+
+
+def _frames(connection: sqlite3.Connection, stream: bytes) -> Iterator[tuple[_Place, bytes]]:
+    after = -1
+    while True:
+        page = connection.execute(
+            "SELECT n, frame FROM block WHERE stream = ? AND n > ? ORDER BY n LIMIT ?",
+            (stream, after, _BLOCKS_PER_PAGE),
+        ).fetchall()
+        for n, frame in page:
+            yield _Place(stream, n), frame
+            after = n
+        if not page:
+            return
+
+
+def _read(place: _Place, frame: bytes) -> tuple[Block, Body]:
+    try:
+        block = read_frame(frame)
+        header = block.header
+        body = decode_body(
+            block.body,
+            stream=header.stream,
+            first_seq=header.first_seq,
+            count=header.event_count,
+            hlc_base=header.hlc_base,
+        )
+    except BlockRefused as error:
+        raise _bad_block(place, error.check) from error
+    except BodyRefused as error:
+        raise _bad_block(place, "body") from error
+    return block, body
+
+
+def _checked(
+    place: _Place, frame: bytes, group: bytes, roster: dict[bytes, bytes], head: tuple[int, int, bytes]
+) -> Block:
+    try:
+        block = read_frame(frame)
+        check_block(block, group=group, roster=roster, is_signed=is_signed)
+        check_place(block, blocks=head[0], events=head[1], head_hash=head[2])
+    except BlockRefused as error:
+        raise _bad_block(place, error.check) from error
+    _read(place, frame)
+    return block
+
+
+def _checked_roster(connection: sqlite3.Connection) -> dict[bytes, bytes]:
+    """Return origin to public key, after checking that one of them founded this group."""
+    rows = connection.execute("SELECT origin, public_key, nonce FROM member").fetchall()
+    group = group_id(connection)
+    is_founded = any(nonce is not None and group_of(key, nonce) == group for _origin, key, nonce in rows)
+    if not is_founded or any(origin_of(key) != origin for origin, key, _nonce in rows):
+        raise LocalFault(
+            "verify.roster",
+            N_("The list of members does not belong to this group."),
+            N_("Run larder rebuild; if it stays, put back the last backup beside this folder."),
+        )
+    return {origin: key for origin, key, _nonce in rows}
+
+
+def _check_pending(connection: sqlite3.Connection, stream: bytes, events: int) -> None:
+    rows = connection.execute("SELECT seq FROM pending WHERE stream = ? ORDER BY seq", (stream,)).fetchall()
+    for expected, (seq,) in enumerate(rows, start=events):
+        if seq != expected:
+            raise LocalFault(
+                "verify.pending",
+                N_("Event {seq} of stream {stream} is missing among those that wait for their signature."),
+                N_("Put back the last backup beside this folder, and tell who looks after this market."),
+                seq=expected,
+                stream=stream.hex(),
+            )
+
+
+def _check_fold(connection: sqlite3.Connection, digest: str) -> None:
+    """Refold into a temporary database and compare: finds a table that was altered behind the log's back."""
+    again = sqlite3.connect("", isolation_level=None)
+    try:
+        statements = connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
+        for (sql,) in statements:
+            again.execute(sql)
+        again.execute("INSERT INTO writer VALUES (?, ?, ?, ?, ?, ?)", _writer_row(connection))
+        if refold(connection, again) != digest:
+            raise LocalFault(
+                "verify.fold",
+                N_("The blocks are good, but the tables made from them are not what they give."),
+                N_("Run larder rebuild, which makes the tables again."),
+            )
+    finally:
+        again.close()
+
+
+def _writer_row(connection: sqlite3.Connection) -> tuple[object, ...]:
+    row: tuple[object, ...] = connection.execute("SELECT * FROM writer").fetchone()
+    return row
+
+
+def _bad_block(place: _Place, check: str) -> LarderError:
+    return LocalFault(
+        "block.damaged",
+        N_("Block {n} of stream {stream} is damaged: its {check} is not right."),
+        N_("Put back the last backup beside this folder; nothing after that block can be trusted here."),
+        n=place.n,
+        stream=place.stream.hex(),
+        check=check,
+    )

@@ -1,0 +1,67 @@
+"""When a node goes on with its stream and when it opens a new one.
+
+Not the events themselves. Owns the rule that a sequence number is never used twice: the stream goes on only under the
+boot and in the database file it was last written under (`witness`). A copied, restored or cloned card changes the
+file, a new boot changes the boot id, and then the first act opens a new stream at once; nobody waits.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import NamedTuple
+
+from node import VERSION
+from node.domain.lots import Dot
+from node.domain.words import StreamPurpose, StreamReason
+from node.ledger.block import NO_BLOCK_BEFORE
+from node.ledger.events import Event, StreamHead, StreamOpened
+from node.ledger.names import STREAM_BYTES
+
+
+class Writer(NamedTuple):
+    """Where our own log stands: the stream, its next number, and the last clock value used."""
+
+    origin: bytes
+    stream: bytes
+    next_seq: int
+    hlc: int
+    witness: str
+
+
+def load_writer(connection: sqlite3.Connection) -> Writer:
+    """Return the row that says where our log stands."""
+    row = connection.execute("SELECT origin, stream, next_seq, hlc, witness FROM writer WHERE id = 1").fetchone()
+    return Writer(*row)
+
+
+def opened(
+    connection: sqlite3.Connection,
+    *,
+    origin: bytes,
+    hlc: int,
+    witness: str,
+    purpose: StreamPurpose,
+    reason: StreamReason,
+) -> tuple[Writer, Event]:
+    """Begin a new random stream: its head row, and the event that must be its first.
+
+    The caller appends the event. Names the heads of the node's earlier streams, so that none can be hidden.
+    """
+    stream = os.urandom(STREAM_BYTES)
+    previous = [
+        StreamHead(*row)
+        for row in connection.execute(
+            "SELECT stream, blocks, hash FROM head WHERE origin = ? AND purpose = ? ORDER BY stream", (origin, purpose)
+        )
+    ]
+    connection.execute(
+        "INSERT INTO head (stream, origin, purpose, blocks, events, hash) VALUES (?, ?, ?, 0, 0, ?)",
+        (stream, origin, purpose, NO_BLOCK_BEFORE),
+    )
+    fact = StreamOpened(int(purpose), int(reason), VERSION, previous[-_PREVIOUS_MAX:])
+    return Writer(origin, stream, 1, hlc, witness), Event(Dot(stream, 0), hlc, 0, fact)
+
+
+# One stream a boot, closed ones leave the list once a checkpoint covers them; bounded by what a block may reference.
+_PREVIOUS_MAX = 64

@@ -1,0 +1,1 @@
+"""What is laid over a screen for one question, one file each."""
