@@ -43,7 +43,9 @@ def worst_first(units: Sequence[ColdUnit]) -> list[ColdUnit]:
 
 def title_row(screen_title: str, market: str, moment: Moment, width: int) -> str:
     """Return row 1: what this is, the market, the time of day."""
-    clock = _("clock not set") if moment.quality is ClockQuality.NOT_SET else time_of_day(moment.wall_ms, moment.quality)
+    clock = (
+        _("clock not set") if moment.quality is ClockQuality.NOT_SET else time_of_day(moment.wall_ms, moment.quality)
+    )
     return both_ends(f" LARDER {screen_title}", f"{safe_text(market, 30)}  {clock}", width)
 
 
