@@ -1,0 +1,132 @@
+"""What a linked host asks of a board: its uptime, its descriptions, and that a command be done. Sans-IO.
+
+Not the session: it knows nothing of states, records or acknowledgements. Rules: LINK sections 2 and 3 (TIME_REQ at link
+and each 60 s; descriptions only when desc_crc differs from the stored one; a command waits 1 s, 5 tries).
+"""
+
+import zlib
+
+from firmware_bridge.link.events import CommandAnswered, DescriptionsHeard, SessionEvent, UptimeHeard
+from firmware_bridge.link.messages import Cmd, CmdRsp, Desc, FromHost, Hello, Op, TimeReq, TimeRsp, encode
+from firmware_bridge.link.sequence import MODULUS
+
+TIME_REQ_MS = 60_000  # LINK section 3
+TIME_REQ_AGAIN_MS = (
+    2_000  # an unanswered one is asked again, so that one lost frame does not leave a boot without a map
+)
+COMMAND_WAIT_MS, COMMAND_TRIES = 1_000, 5  # LINK section 3
+DESC_AGAIN_MS = 5_000  # incomplete descriptions are asked for again, for ever, but slowly
+CMD_ID_MAX = 0xFFFF
+
+
+class Asking:
+    """Keep the open questions to one board."""
+
+    def __init__(self, first_cmd_id: int) -> None:
+        self._uid = b""
+        self._boot = 0
+        self._requests: list[FromHost] = []
+        self._token = 0
+        self._time_asked_at_ms: int | None = None
+        self._is_time_answered = True
+        self._cmd_id = first_cmd_id % CMD_ID_MAX
+        self._command: Cmd | None = None
+        self._command_at_ms = 0
+        self._command_tries = 0
+        self._desc_crc: int | None = None  # what we wait for
+        self._heard_crc: int | None = None  # what we had and handed on
+        self._channels = 0
+        self._descriptions: dict[int, Desc] = {}
+        self._desc_asked_at_ms: int | None = None
+
+    def linked(self, hello: Hello, known_desc_crc: int | None, now_ms: int) -> None:
+        """Begin, or begin again, with the board of this HELLO: ask what is not known and not asked already."""
+        is_same_boot = (hello.uid, hello.boot) == (self._uid, self._boot)
+        self._uid, self._boot = hello.uid, hello.boot
+        is_described = hello.channels == 0 or hello.desc_crc == known_desc_crc
+        is_heard = is_same_boot and hello.desc_crc == self._heard_crc
+        is_asked = is_same_boot and hello.desc_crc == self._desc_crc
+        if is_described or is_heard:
+            self._desc_crc = self._command = None
+        elif not is_asked:
+            self._desc_crc, self._command, self._desc_asked_at_ms = hello.desc_crc, None, None
+            self._channels = hello.channels
+            self._descriptions.clear()
+        asked_at_ms = self._time_asked_at_ms
+        if not is_same_boot or asked_at_ms is None or now_ms - asked_at_ms >= TIME_REQ_AGAIN_MS:
+            self._time_asked_at_ms = None
+        self._requests.clear()
+        self._ask_descriptions(now_ms)
+        self._ask_time(now_ms)
+
+    def tick(self, now_ms: int) -> list[SessionEvent]:
+        """Ask again what is due. Returns the command that nobody answered, if any."""
+        self._ask_descriptions(now_ms)
+        self._ask_time(now_ms)
+        if self._command is None or now_ms - self._command_at_ms < COMMAND_WAIT_MS:
+            return []
+        if self._command_tries >= COMMAND_TRIES:
+            unanswered, self._command = self._command, None
+            return [CommandAnswered(unanswered.op, None)]
+        self._put_command(now_ms)
+        return []
+
+    def take_requests(self) -> list[FromHost]:
+        """Return what is to be sent now, in order."""
+        requests, self._requests = self._requests, []
+        return requests
+
+    def hear_time(self, answer: TimeRsp, now_ms: int) -> list[SessionEvent]:
+        """Take an uptime; one with an old token says nothing, since we do not know when it was asked for."""
+        if answer.token != self._token or self._is_time_answered or self._time_asked_at_ms is None:
+            return []
+        self._is_time_answered = True
+        return [UptimeHeard(self._boot, answer.now_ms, self._time_asked_at_ms, now_ms)]
+
+    def hear_answer(self, answer: CmdRsp) -> list[SessionEvent]:
+        """Take the answer to the open command; any other is a repeat."""
+        if self._command is None or answer.cmd_id != self._command.cmd_id:
+            return []
+        answered, self._command = self._command, None
+        return [CommandAnswered(answered.op, answer)]
+
+    def hear_desc(self, desc: Desc) -> list[SessionEvent]:
+        """Collect a description; when all are there and their CRC is the announced one, they are news."""
+        if self._desc_crc is None or desc.channel >= self._channels:
+            return []
+        self._descriptions[desc.channel] = desc
+        if len(self._descriptions) < self._channels:
+            return []
+        in_order = tuple(self._descriptions[channel] for channel in range(self._channels))
+        if zlib.crc32(b"".join(encode(each) for each in in_order)) != self._desc_crc:
+            return []
+        heard = DescriptionsHeard(self._desc_crc, in_order)
+        self._desc_crc, self._heard_crc = None, self._desc_crc
+        return [heard]
+
+    def _ask_time(self, now_ms: int) -> None:
+        if self._time_asked_at_ms is not None:
+            wait_ms = TIME_REQ_MS if self._is_time_answered else TIME_REQ_AGAIN_MS
+            if now_ms - self._time_asked_at_ms < wait_ms:
+                return
+        self._token = (self._token + 1) % MODULUS
+        self._is_time_answered = False
+        self._time_asked_at_ms = now_ms
+        self._requests.append(TimeReq(self._boot, self._token))
+
+    def _ask_descriptions(self, now_ms: int) -> None:
+        if self._desc_crc is None or self._command is not None:
+            return
+        if self._desc_asked_at_ms is not None and now_ms - self._desc_asked_at_ms < DESC_AGAIN_MS:
+            return
+        self._desc_asked_at_ms = now_ms
+        self._cmd_id = self._cmd_id % CMD_ID_MAX + 1
+        self._command = Cmd(self._boot, self._cmd_id, Op.SEND_DESC)
+        self._command_tries = 0
+        self._put_command(now_ms)
+
+    def _put_command(self, now_ms: int) -> None:
+        assert self._command is not None, "only an open command is sent"
+        self._command_at_ms = now_ms
+        self._command_tries += 1
+        self._requests.append(self._command)

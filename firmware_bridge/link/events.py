@@ -1,0 +1,104 @@
+"""What a host session reports: the vocabulary between the link and those who store.
+
+Not messages of the wire: these are facts already checked against the session. All times are CLOCK_BOOTTIME milliseconds
+of this computer unless the name says otherwise; sequence numbers are unbounded.
+"""
+
+from dataclasses import dataclass
+
+from firmware_bridge.link.messages import CmdRsp, Desc, Hello, Record, Stat
+from firmware_bridge.link.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class HelloHeard:
+    """A board introduced itself; somebody must compare this with the store and call `reconciled` or `rejected`."""
+
+    hello: Hello
+    heard_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsArrived:
+    """New records in sequence, not yet committed: first_seq, first_seq + 1, ... of one boot of the board.
+
+    boot: 16-bit boot in which they were taken. is_earlier_boot: that boot is over. base_ms: 32-bit uptime of that boot.
+    """
+
+    boot: int
+    is_earlier_boot: bool
+    first_seq: int
+    base_ms: int
+    records: list[Record]
+    arrived_at_ms: int
+
+    @property
+    def next_seq(self) -> int:
+        """Return the number after the last of these records."""
+        return self.first_seq + len(self.records)
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptionsHeard:
+    """All channel descriptions of the board, in channel order; their CRC is desc_crc."""
+
+    desc_crc: int
+    descriptions: tuple[Desc, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UptimeHeard:
+    """The board's uptime (32 bits), asked at sent_at_ms and answered at heard_at_ms."""
+
+    boot: int
+    now_ms: int
+    sent_at_ms: int
+    heard_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatHeard:
+    """The board's own counters."""
+
+    stat: Stat
+
+
+@dataclass(frozen=True, slots=True)
+class TextHeard:
+    """A line that the board printed between frames: untrusted."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAnswered:
+    """The board answered a command of this session; answer None means: 5 tries, no answer."""
+
+    op: int
+    answer: CmdRsp | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewerLinkHeard:
+    """The board speaks a version or a message of the link that we do not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """The port moved from one state to another."""
+
+    before: State
+    after: State
+
+
+SessionEvent = (
+    HelloHeard
+    | RecordsArrived
+    | DescriptionsHeard
+    | UptimeHeard
+    | StatHeard
+    | TextHeard
+    | CommandAnswered
+    | NewerLinkHeard
+    | StateChanged
+)
