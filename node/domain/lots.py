@@ -39,6 +39,11 @@ class Lot:
     best_before: date | None
     received_hlc: int
 
+    @property
+    def label(self) -> str:
+        """Return the batch on the label, else a number of our own that shows it is one: `#12`."""
+        return self.batch or f"#{self.lot_id.seq}"
+
 
 class DateState(Enum):
     """What a lot's dates say on a day."""

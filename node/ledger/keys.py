@@ -39,12 +39,17 @@ def make_key(path: Path) -> NodeKey:
     """Make a key and keep it at `path` (mode 0400, folder 0700); an existing file is never overwritten."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     private = Ed25519PrivateKey.generate()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
+    unfinished = path.with_suffix(".new")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
     try:
         os.write(descriptor, private.private_bytes_raw().hex().encode("ascii") + b"\n")
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    # A link, unlike a rename, fails where a key is there already.
+    path.hardlink_to(unfinished)
+    unfinished.unlink()
     return NodeKey(private)
 
 

@@ -85,10 +85,10 @@ CREATE TABLE person (number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL UNI
 CREATE TABLE draft (
   form TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL, saved_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE request (
-  id INTEGER NOT NULL PRIMARY KEY, kind TEXT NOT NULL, asked_ms INTEGER NOT NULL, done_ms INTEGER, answer TEXT
-) STRICT;
-CREATE TABLE warning (id INTEGER NOT NULL PRIMARY KEY, at_ms INTEGER NOT NULL, text TEXT NOT NULL) STRICT;
+CREATE TABLE label_check (
+  lot_stream BLOB NOT NULL, lot_seq INTEGER NOT NULL, boot_id TEXT NOT NULL, boottime_ms INTEGER NOT NULL,
+  PRIMARY KEY (lot_stream, lot_seq)
+) STRICT, WITHOUT ROWID;
 """
 
 DERIVED_TABLES = ("movement", "contrib", "lot", "reg_head", "reg_dead", "member", "unknown_event", "item")

@@ -1,0 +1,40 @@
+"""Do an action once, whatever its id is sent with again, and keep it as one step that can be undone.
+
+Not an action itself. The table it writes is local: it names events, it is no fact.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from node.domain.lots import Dot
+from node.ledger.append import Appender
+from node.ledger.events import Event
+from node.ledger.read import DoneAction
+from node.ledger.store import Transaction
+
+
+def done_before(tx: Transaction, action_id: bytes) -> DoneAction | None:
+    """Return the action already done under this id, None where it is new."""
+    return find_action(tx.connection, action_id)
+
+
+def find_action(connection: sqlite3.Connection, action_id: bytes) -> DoneAction | None:
+    """Return a done action by its id."""
+    row = connection.execute(
+        "SELECT verb, stream, first_seq, event_count, hlc, who, undone_by IS NOT NULL FROM action WHERE action_id = ?",
+        (action_id,),
+    ).fetchone()
+    if row is None:
+        return None
+    verb, stream, first_seq, event_count, hlc, who, is_undone = row
+    return DoneAction(action_id, verb, Dot(stream, first_seq), event_count, hlc, who, bool(is_undone))
+
+
+def finish(tx: Transaction, appender: Appender, events: list[Event], *, action_id: bytes, verb: str, who: int) -> None:
+    """Keep where the log stands, and that these consecutive events were this action."""
+    appender.done()
+    tx.connection.execute(
+        "INSERT INTO action (action_id, verb, stream, first_seq, event_count, hlc, who) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (action_id, verb, events[0].dot.stream, events[0].dot.seq, len(events), events[-1].hlc, who),
+    )

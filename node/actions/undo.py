@@ -1,0 +1,124 @@
+"""Undo: append the exact opposite movements of an action, linked to them, once.
+
+Not an edit: what was done stays in the ledger and on the list. Refused, with the reason, where the goods have gone on
+since.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from node.actions.once import done_before, find_action, finish
+from node.domain.quantity import format_quantity
+from node.domain.words import Basis, DiscardReason, MoveKind, Unit
+from node.errors import N_, Refused
+from node.ledger.append import Appender
+from node.ledger.events import Moved
+from node.ledger.read import DoneAction, Movement, last_actions, movements_of_action
+from node.ledger.store import Transaction
+
+# How far back "undo" reaches: the last actions of the person at work.
+UNDO_ACTIONS_MAX = 20
+UNDOABLE_VERBS = ("receive", "sell", "issue", "discard")
+_SAFETY_REASONS = frozenset({DiscardReason.USE_BY, DiscardReason.COLD_CHAIN, DiscardReason.RECALL})
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """An action that was taken back, and the movements that it had made."""
+
+    verb: str
+    action_id: bytes
+    movements: tuple[Movement, ...]
+
+
+def preview(connection: sqlite3.Connection, *, who: int, target: bytes | None = None) -> Undone:
+    """Return what an undo would take back now. Raises Refused with the reason why it cannot."""
+    action = _target(connection, who, target)
+    if action.is_undone:
+        raise Refused("undo.already", N_("That was undone already."), N_("Nothing was changed."))
+    before = movements_of_action(connection, action)
+    for movement in before:
+        _check_may_go_back(connection, movement)
+    return Undone(action.verb, action.action_id, tuple(before))
+
+
+def undo(tx: Transaction, *, action_id: bytes, who: int, target: bytes | None = None) -> Undone:
+    """Take back the action `target`, or the last one of this person that can be. Raises Refused."""
+    done = done_before(tx, action_id)
+    if done is not None:
+        return _undone_before(tx, done)
+    planned = preview(tx.connection, who=who, target=target)
+    appender = Appender(tx)
+    events = [
+        appender.append(
+            Moved(
+                movement.lot_id,
+                int(movement.kind),
+                -movement.quantity_milli,
+                movement.dot,
+                int(movement.basis or Basis.CHOSEN),
+                int(movement.reason),
+            ),
+            who,
+        )
+        for movement in planned.movements
+    ]
+    finish(tx, appender, events, action_id=action_id, verb="undo", who=who)
+    tx.connection.execute("UPDATE action SET undone_by = ? WHERE action_id = ?", (action_id, planned.action_id))
+    return planned
+
+
+def _target(connection: sqlite3.Connection, who: int, target: bytes | None) -> DoneAction:
+    if target is not None:
+        action = find_action(connection, target)
+        if action is not None and action.verb in UNDOABLE_VERBS:
+            return action
+    else:
+        for action in last_actions(connection, who, UNDO_ACTIONS_MAX):
+            if not action.is_undone and action.verb in UNDOABLE_VERBS:
+                return action
+    raise Refused(
+        "undo.nothing",
+        N_("There is nothing to undo."),
+        N_("Undo reaches back over the last {most} things that you did yourself."),
+        most=UNDO_ACTIONS_MAX,
+    )
+
+
+def _check_may_go_back(connection: sqlite3.Connection, movement: Movement) -> None:
+    if movement.kind is MoveKind.DISCARD and movement.reason in _SAFETY_REASONS:
+        raise Refused(
+            "undo.safety",
+            N_("{item} was discarded because it was not safe; that is not taken back into stock."),
+            N_("If the entry was wrong, receive the goods again and say why."),
+            item=movement.item_name,
+        )
+    if movement.kind is not MoveKind.RECEIVE:
+        return
+    (gone_milli,) = connection.execute(
+        "SELECT coalesce(-sum(quantity_milli), 0) FROM contrib WHERE lot_stream = ? AND lot_seq = ? AND kind <> ?"
+        " AND member = (SELECT origin FROM writer WHERE id = 1)",
+        (*movement.lot_id, int(MoveKind.RECEIVE)),
+    ).fetchone()
+    if gone_milli:
+        raise Refused(
+            "undo.gone_since",
+            N_("{gone} of {received} of {item} have gone out since."),
+            N_("Undo those first, or discard what is too much."),
+            gone=_said(gone_milli, movement.unit),
+            received=_said(movement.quantity_milli, movement.unit),
+            item=movement.item_name,
+        )
+
+
+def _said(quantity_milli: int, unit: Unit) -> str:
+    return format_quantity(quantity_milli, unit)
+
+
+def _undone_before(tx: Transaction, done: DoneAction) -> Undone:
+    row = tx.connection.execute("SELECT action_id FROM action WHERE undone_by = ?", (done.action_id,)).fetchone()
+    action = find_action(tx.connection, bytes(row[0]))
+    assert action is not None
+    return Undone(action.verb, action.action_id, tuple(movements_of_action(tx.connection, action)))
