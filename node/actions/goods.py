@@ -156,7 +156,12 @@ def sell(
     events: list[Event] = []
     if missing_milli:
         _ask_beyond(found, ours, today, missing_milli, yes, is_chosen=lot_id is not None)
-        takes = _with_missing(tx, appender, events, found, takes, choice, missing_milli, who)
+        short = takes[-1].lot if takes else _lot_to_overdraw(choice, ours, today)
+        if short is None:
+            event = appender.append(_lot_of_nothing(found), who)
+            events.append(event)
+            short = _lot(tx, event.dot)
+        takes = _with_missing(takes, short, missing_milli)
     for take in takes:
         fact = Moved(take.lot.lot_id, int(kind), -take.quantity_milli, None, int(basis), int(DiscardReason.NONE))
         events.append(appender.append(fact, who))
@@ -240,26 +245,22 @@ def _ask_beyond(
         )
 
 
-def _with_missing(
-    tx: Transaction,
-    appender: Appender,
-    events: list[Event],
-    found: Item,
-    takes: list[Take],
-    choice: list[Lot],
-    missing_milli: int,
-    who: int,
-) -> list[Take]:
-    """Put what the books do not have on the last lot taken, or on a new lot of nothing where there is none."""
-    if takes:
-        last = takes[-1]
-        return [*takes[:-1], Take(last.lot, last.quantity_milli + missing_milli)]
-    if choice:  # a chosen lot with nothing left
-        return [Take(choice[0], missing_milli)]
-    found_lot = LotReceived(found.item_id, int(found.unit), 0, None, None, None, None, None, None, [])
-    event = appender.append(found_lot, who)
-    events.append(event)
-    return [Take(_lot(tx, event.dot), missing_milli)]
+def _lot_to_overdraw(choice: list[Lot], ours: list[Lot], today: date | None) -> Lot | None:
+    """Return the lot that what is not on the books is taken from: the one named, else one that is overdrawn already."""
+    if choice:
+        return choice[-1]
+    overdrawn = (lot for lot in ours if lot.on_hand_milli < 0)
+    return next((lot for lot in overdrawn if date_state(lot, today) is not DateState.PAST_USE_BY), None)
+
+
+def _lot_of_nothing(found: Item) -> LotReceived:
+    return LotReceived(found.item_id, int(found.unit), 0, None, None, None, None, None, None, [])
+
+
+def _with_missing(takes: list[Take], short: Lot, missing_milli: int) -> list[Take]:
+    if not takes:
+        return [Take(short, missing_milli)]
+    return [*takes[:-1], Take(short, takes[-1].quantity_milli + missing_milli)]
 
 
 def _lot(tx: Transaction, lot_id: Dot) -> Lot:

@@ -24,7 +24,7 @@ from node.ledger.store import Transaction
 class Backlog(NamedTuple):
     """What waits to be sealed: how many events, and the clock value of the oldest."""
 
-    count: int
+    event_count: int
     oldest_hlc: int | None
 
 

@@ -1,0 +1,150 @@
+"""Every cold unit and its state now, from what the bridge stored and the names and kinds the market gave.
+
+Not a recorder: nothing is written. Whoever asks computes it, so it is right also while every daemon is dead. Names and
+kinds are registers of the ledger, applied on reading; a stored reading is never changed by them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from firmware_bridge.store import read as telemetry
+from node.actions.units import UNIT_KINDS, unit_key
+from node.clock import ClockQuality, Moment
+from node.domain.cold import RULES, Level, Sample, Status, status
+from node.ledger.registers import shown
+from node.places import Places
+
+# A decision is due after at most 240 minutes above in all; the window holds that and half as much again.
+WINDOW_MS = 6 * 3600 * 1000
+READINGS_MAX = 10_000
+RECENT_MS = 2 * 3600 * 1000
+
+_STATES = {Level.OK: "OK", Level.WARN: "HIGH"}
+
+
+@dataclass(frozen=True, slots=True)
+class ColdUnit:
+    """One temperature channel. Temperatures in thousandths of a degree Celsius, times in seconds.
+
+    `state` is OK, HIGH (warn), EXCURSION (alarm or worse) or NO LIMIT; `quality` GOOD, STALE, MISSING or SUSPECT with
+    its `reason`. `is_kind_assumed` says that nobody told what it is and the strictest limit that fits its name is used.
+    `recent` are the readings of the last two hours, oldest first, as (age in seconds, temperature or None).
+    """
+
+    name: str
+    sensor: str
+    kind: str
+    is_kind_assumed: bool
+    now_milli_c: int | None
+    limit_milli_c: int | None
+    state: str
+    quality: str
+    reason: str
+    age_s: int | None
+    since_s: int | None
+    above_s: int
+    unknown_s: int
+    decision_in_s: int | None
+    recent: tuple[tuple[int, int | None], ...]
+
+    @property
+    def word(self) -> str:
+        """Return the word that matters most: a limit that was passed, else a doubt about the value, else the state."""
+        return self.state if self.state in {"HIGH", "EXCURSION"} or self.quality == "GOOD" else self.quality
+
+
+@dataclass(frozen=True, slots=True)
+class ColdView:
+    """All units, the worst first, or the reason why nothing is known."""
+
+    units: tuple[ColdUnit, ...]
+    problem: str | None
+    readings: int
+
+
+def cold_status(places: Places, moment: Moment, market: sqlite3.Connection) -> ColdView:
+    """Judge every temperature channel that ever reported here."""
+    try:
+        connection = telemetry.open_telemetry(places.telemetry_db)
+    except FileNotFoundError:
+        return ColdView((), None, 0)
+    except telemetry.TelemetryUnreadable as error:
+        return ColdView((), error.message, 0)
+    try:
+        now = _host_now(moment)
+        units = [
+            _unit(connection, channel, now, market)
+            for channel in telemetry.channels(connection)
+            if channel.kind == "temperature"
+        ]
+        return ColdView(tuple(sorted(units, key=_by_need)), None, telemetry.counts(connection).readings)
+    except sqlite3.Error as error:
+        return ColdView((), str(error), 0)
+    finally:
+        connection.close()
+
+
+def _host_now(moment: Moment) -> telemetry.HostNow:
+    return telemetry.HostNow(
+        host_boot_id=moment.boot_id.replace("-", ""),
+        boottime_ms=moment.boottime_ms,
+        wall_us=moment.wall_ms * 1000,
+        is_clock_trusted=moment.quality is ClockQuality.TRUSTED,
+    )
+
+
+def _unit(
+    connection: sqlite3.Connection, channel: telemetry.Channel, now: telemetry.HostNow, market: sqlite3.Connection
+) -> ColdUnit:
+    sensor = f"{channel.device_uid}/{channel.channel}"
+    readings = telemetry.readings(connection, channel.device_uid, channel.channel, WINDOW_MS, now, READINGS_MAX)
+    samples = [
+        Sample(reading.age_ms, reading.value_milli, reading.quality == telemetry.GOOD)
+        for reading in readings
+        if reading.age_ms is not None
+    ]
+    told = shown(market, unit_key(sensor, "kind"))
+    kind = told if isinstance(told, str) and told in UNIT_KINDS else _kind_by_name(channel.name)
+    rules = RULES.get(kind)
+    judged = status(samples, rules=rules, period_ms=max(1, channel.period_ms))
+    name = shown(market, unit_key(sensor, "name"))
+    return ColdUnit(
+        name=name if isinstance(name, str) else channel.name,
+        sensor=sensor,
+        kind=kind,
+        is_kind_assumed=told != kind,
+        now_milli_c=judged.temperature_milli_c,
+        limit_milli_c=rules.limit_milli_c if rules else None,
+        state=_STATES.get(judged.level, "EXCURSION") if rules else "NO LIMIT",
+        quality=judged.quality,
+        reason=_reason(readings, judged),
+        age_s=judged.age_s,
+        since_s=judged.since_s,
+        above_s=judged.above_s,
+        unknown_s=judged.unknown_s,
+        decision_in_s=judged.decision_in_s,
+        recent=tuple(
+            (sample.age_ms // 1000, sample.temperature_milli_c) for sample in samples if sample.age_ms <= RECENT_MS
+        ),
+    )
+
+
+def _kind_by_name(name: str) -> str:
+    """Guess what a unit is that nobody described: a freezer or a room by its name, else the strict fridge."""
+    words = name.lower()
+    if "freez" in words:
+        return "freezer"
+    return "ambient" if words.startswith(("ambient", "room", "air")) else "fridge"
+
+
+def _reason(readings: list[telemetry.Reading], judged: Status) -> str:
+    return readings[-1].reason if readings and judged.quality == "SUSPECT" else ""
+
+
+_NEED = ("EXCURSION", "HIGH", "MISSING", "SUSPECT", "STALE", "OK", "NO LIMIT")
+
+
+def _by_need(unit: ColdUnit) -> tuple[int, str]:
+    return _NEED.index(unit.word), unit.name
