@@ -1,1 +1,1 @@
-"""The cold-storage watch: what the sensors say, judged by the rules of cold holding. Derived, never authority over food."""
+"""The cold-storage watch: what the sensors say, judged by the rules of cold holding. It decides nothing."""

@@ -1,0 +1,1 @@
+"""larder-node: what runs beside the staff. Everything on the screen works without it."""
