@@ -121,7 +121,7 @@ def run_checks(options: argparse.Namespace, missing: list[Component]) -> int:
     environment = dict(os.environ)
     environment.pop("PYTHONPATH", None)
     if options.strict:
-        environment["LARDER_TEST_STRICT"] = "1"
+        environment["LARDER_STRICT"] = "1"
     results = {name: checked(name, command, environment) for name, command in static_checks(cache).items()}
     with tempfile.TemporaryDirectory(prefix="larder-test-") as folder:
         report = Path(folder) / "report.xml"

@@ -36,6 +36,6 @@ def need_no_network() -> list[str]:
 
 def leave_out(reason: str) -> NoReturn:
     """End the running test as skipped with this reason, or as failed under --strict."""
-    if os.environ.get("LARDER_TEST_STRICT") == "1":
+    if os.environ.get("LARDER_STRICT") == "1":
         pytest.fail(f"missing and --strict was asked for: {reason}")
     pytest.skip(reason)
