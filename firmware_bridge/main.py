@@ -1,0 +1,138 @@
+"""`larder-bridge`: read every sensor board, keep what they say.
+
+Not a protocol and not a store: reads the command line, opens the folder, shows faults. The one boundary of the process.
+Exit codes: 0 ended as asked, 1 refused, 2 usage, 3 try again.
+"""
+
+import contextlib
+import os
+import random
+import signal
+import sqlite3
+import sys
+import threading
+from pathlib import Path
+
+import click
+
+from firmware_bridge import clock
+from firmware_bridge.errors import BridgeFault, LocalFault
+from firmware_bridge.language import _
+from firmware_bridge.store.commit_rule import INTERVAL_MS_DEFAULT, INTERVAL_S_MAX, INTERVAL_S_MIN
+from firmware_bridge.store.files import make_folder, take_lock
+from firmware_bridge.store.store import Store
+from firmware_bridge.supervisor import Supervisor
+from firmware_bridge.writer import AlarmBounds, Writer, milli_from_text
+
+DATA_VARIABLE, DATA_DEFAULT = "LARDER_DATA", "/var/lib/larder"
+PORTS_DEFAULT = ("/dev/serial/by-id/*",)  # LINK section 4
+UMASK = 0o007  # what the group shares, nobody else sees (OPS section 3)
+EXIT_REFUSED, EXIT_TRY_AGAIN = 1, 3
+
+
+@click.command(
+    name="larder-bridge",
+    help=_("Read the sensor boards on the serial ports and keep what they say in DIR/telemetry/telemetry.db."),
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=lambda: os.environ.get(DATA_VARIABLE, DATA_DEFAULT),
+    help=_("The data folder; LARDER_DATA or /var/lib/larder when not given."),
+    metavar="DIR",
+)
+@click.option("--ports", multiple=True, metavar="GLOB", help=_("Ports to look at; may be given again."))
+@click.option(
+    "--commit-interval-s",
+    type=click.IntRange(INTERVAL_S_MIN, INTERVAL_S_MAX),
+    default=INTERVAL_MS_DEFAULT // 1000,
+    show_default=True,
+    help=_("Longest time an ordinary reading waits for the disk, in seconds."),
+)
+@click.option(
+    "--alarm-above",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help=_("Keep a value of the channel NAME at once when it is above VALUE; may be given again."),
+)
+@click.option(
+    "--alarm-below",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help=_("Keep a value of the channel NAME at once when it is below VALUE; may be given again."),
+)
+def command(
+    data: Path,
+    ports: tuple[str, ...],
+    commit_interval_s: int,
+    alarm_above: tuple[str, ...],
+    alarm_below: tuple[str, ...],
+) -> None:
+    """Run the bridge until SIGTERM or SIGINT."""
+    bounds = AlarmBounds(_bounds(alarm_above, "--alarm-above"), _bounds(alarm_below, "--alarm-below"))
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_unused: stopping.set())
+    try:
+        run(data, ports or PORTS_DEFAULT, commit_interval_s * 1000, bounds, stopping)
+    except BridgeFault as fault:
+        click.echo(f"{fault.message}\n{fault.hint}", err=True)
+        sys.exit(EXIT_TRY_AGAIN if fault.is_transient else EXIT_REFUSED)
+
+
+def run(data: Path, ports: tuple[str, ...], interval_ms: int, bounds: AlarmBounds, stopping: threading.Event) -> None:
+    """Run the bridge on a data folder until `stopping` is set. Raises BridgeFault with all that stops it."""
+    os.umask(UMASK)
+    telemetry = data / "telemetry"
+    try:
+        for folder in (telemetry, data / "run"):
+            make_folder(folder)
+        lock = take_lock(telemetry / "telemetry.lock")
+        store = Store(telemetry / "telemetry.db", clock.now())
+    except (OSError, sqlite3.Error) as error:
+        raise _folder_fault(data, error) from error
+    try:
+        writer = Writer(store, clock.now, interval_ms=interval_ms, bounds=bounds)
+        supervisor = Supervisor(writer, ports, data / "run" / "bridge.json", clock.now, random.Random())
+        supervisor.run(stopping)
+    except sqlite3.Error as error:
+        raise LocalFault(
+            "telemetry.failed",
+            _("The temperature log cannot be written: {reason}").format(reason=error),
+            _("It is looked at when the bridge starts again; nothing unacknowledged is lost."),
+            is_transient=True,
+        ) from error
+    finally:
+        with contextlib.suppress(sqlite3.Error):  # the log file stays and is read again at the next start
+            store.close()
+        os.close(lock)
+
+
+def _folder_fault(data: Path, error: Exception) -> LocalFault:
+    return LocalFault(
+        "bridge.folder",
+        _("The data folder {folder} cannot be used: {reason}").format(folder=data, reason=error),
+        _("Check that the folder exists, has room, and belongs to the group larder."),
+        is_transient=True,
+    )
+
+
+def _bounds(texts: tuple[str, ...], option: str) -> dict[str, int]:
+    bounds = {}
+    for text in texts:
+        name, _separator, value = text.partition("=")
+        try:
+            bounds[name] = milli_from_text(value)
+        except ValueError:
+            message = _("{text} is not NAME=VALUE with a number of at most 3 decimals.").format(text=text)
+            raise click.BadParameter(message, param_hint=option) from None
+    return bounds
+
+
+def main() -> None:
+    """Start the bridge as a program."""
+    command()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""telemetry.db: what the sensors said, when, and what is missing. One writer, any number of readers."""

@@ -1,0 +1,188 @@
+"""One port's thread: open it, run its session, hand on what was heard, and begin again for ever.
+
+Not the protocol and not the store. Owns "no silent readers": however the thread's work ends, the state says so, and the
+supervisor sees a thread that is not alive. LINK section 4.
+"""
+
+import random
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from firmware_bridge.clock import HostNow
+from firmware_bridge.link.events import (
+    CommandAnswered,
+    DescriptionsHeard,
+    HelloHeard,
+    NewerLinkHeard,
+    SessionEvent,
+    StateChanged,
+)
+from firmware_bridge.link.messages import Hello
+from firmware_bridge.link.session import LIVE_STATES, HostSession
+from firmware_bridge.link.states import State
+from firmware_bridge.ports import Port, PortLost, reopen_wait_ms
+from firmware_bridge.store.store import Linked
+from firmware_bridge.writer import Committed, Reply, Writer
+
+REFUSED_RETRY_MS = 10_000  # a refused port is closed and looked at again, so that a moved cable heals by itself
+REPLIES_MAX = 1_024  # replies of the writer that wait for this thread; more means that it is stuck in a write
+
+
+@dataclass(frozen=True, slots=True)
+class PortStatus:
+    """One look at a port, for the heartbeat."""
+
+    path: str
+    state: State
+    device_uid: str | None
+    name: str | None
+    frames_good: int
+    frames_bad: dict[str, int]
+    records_waiting: int
+    last_error: str
+
+
+class Worker(threading.Thread):
+    """Serve one path for ever; a daemon thread."""
+
+    def __init__(self, path: str, writer: Writer, now: Callable[[], HostNow], source: random.Random) -> None:
+        super().__init__(name=f"port {path}", daemon=True)
+        self._path = path
+        self._writer = writer
+        self._now = now
+        self._random = source
+        self._session = HostSession(first_cmd_id=source.randrange(1 << 16))
+        self._replies: deque[Reply] = deque(maxlen=REPLIES_MAX)
+        self._port: Port | None = None
+        self._pending: Hello | None = None
+        self._retry = threading.Event()
+        self._is_stopping = False
+        self._name: str | None = None
+        self._last_error = ""
+        self._refused_at_ms = 0
+
+    @property
+    def path(self) -> str:
+        """Return the path this worker serves."""
+        return self._path
+
+    def deliver(self, reply: Reply) -> None:
+        """Take a reply of the writer and wake the thread."""
+        self._replies.append(reply)
+        port = self._port
+        if port is not None:
+            port.wake()
+
+    def reappeared(self) -> None:
+        """Try to open at once: the port was plugged in (again)."""
+        self._retry.set()
+
+    def stop(self) -> None:
+        """Ask the thread to say what is committed, close its port and end."""
+        self._is_stopping = True
+        self._retry.set()
+        port = self._port
+        if port is not None:
+            port.wake()
+
+    def status(self) -> PortStatus:
+        """Look at the port; may be called from any thread."""
+        session = self._session
+        uid = session.uid if session.state in LIVE_STATES else None
+        return PortStatus(
+            path=self._path,
+            state=session.state,
+            device_uid=None if uid is None else uid.hex(),
+            name=self._name if uid is not None else None,
+            frames_good=session.receiver.frames_good,
+            frames_bad=dict(session.receiver.errors),
+            records_waiting=session.records_waiting,
+            last_error=self._last_error,
+        )
+
+    def run(self) -> None:
+        """Open, serve, close, wait, again."""
+        failures = 0
+        while not self._is_stopping:
+            self._retry.clear()
+            try:
+                self._port = Port(self._path)
+            except PortLost as lost:
+                self._last_error = str(lost)
+                self._retry.wait(reopen_wait_ms(failures, self._random.random()) / 1000)
+                failures += 1
+                continue
+            try:
+                failures = 0
+                self._serve(self._port)
+            except PortLost as lost:
+                self._last_error = str(lost)
+            finally:
+                self._lose(self._port)
+            if not self._is_stopping:
+                self._retry.wait(reopen_wait_ms(failures, self._random.random()) / 1000)
+
+    def _serve(self, port: Port) -> None:
+        session = self._session
+        self._replies.clear()
+        self._handle(session.opened(self._now().boottime_ms))
+        while True:
+            self._take_replies()
+            output = session.take_output()
+            if output:
+                port.write(output)
+            if self._is_stopping:
+                return
+            port.set_patient(is_patient=session.state in LIVE_STATES)
+            data = port.read()
+            now_ms = self._now().boottime_ms
+            if data:
+                self._handle(session.receive(data, now_ms, may_take=self._writer.is_accepting))
+            self._handle(session.tick(now_ms))
+            if session.state is State.REFUSED and now_ms - self._refused_at_ms >= REFUSED_RETRY_MS:
+                raise PortLost(self._last_error)
+
+    def _lose(self, port: Port) -> None:
+        self._port = None
+        port.close()
+        self._writer.release(self)
+        self._pending = None
+        self._handle(self._session.lost())
+
+    def _take_replies(self) -> None:
+        while self._replies:
+            reply = self._replies.popleft()
+            now_ms = self._now().boottime_ms
+            if isinstance(reply, Committed):
+                self._session.committed(reply.next_seq, now_ms)
+            elif isinstance(reply, Linked):
+                if reply.hello is self._pending:
+                    self._pending = None
+                    self._name = reply.descriptions[0].name if reply.descriptions else None
+                    self._session.describe(reply.descriptions)
+                    self._last_error = ""
+                    self._handle(self._session.reconciled(reply.hello, reply.next_seq, reply.desc_crc, now_ms))
+            elif reply.hello.hello is self._pending:
+                self._pending = None
+                self._last_error = reply.reason
+                self._refused_at_ms = now_ms
+                self._handle(self._session.rejected())
+
+    def _handle(self, events: list[SessionEvent]) -> None:
+        for event in events:
+            if isinstance(event, HelloHeard):
+                self._pending = event.hello
+                self._writer.submit(self, event)
+            elif isinstance(event, DescriptionsHeard):
+                self._session.describe(event.descriptions)
+                self._name = event.descriptions[0].name if event.descriptions else None
+                self._writer.submit(self, event)
+            elif isinstance(event, NewerLinkHeard):
+                self._last_error = "the board speaks a newer link"
+            elif isinstance(event, CommandAnswered):
+                if event.answer is None:
+                    self._last_error = "the board does not answer commands"
+            elif not isinstance(event, StateChanged):
+                self._writer.submit(self, event)
