@@ -1,0 +1,200 @@
+"""The program `larder`: options before the verb, the list of verbs, and the one boundary that says what went wrong.
+
+Not a verb. A verb's file is imported only when that verb runs, so that a plain one starts fast and loads neither the
+screen nor the network. Exit codes: 0 done, 1 refused, 2 usage, 3 could not save now (try again), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from node import VERSION
+from node.cli.desk import Desk
+from node.cli.output import (
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    tell_fault,
+    tell_usage_in_json,
+)
+from node.errors import N_, LarderError, LocalFault
+from node.language import _
+from node.places import places_from_environment
+
+LOCK_WAIT_S_DEFAULT = 30.0
+LOCK_WAIT_S_MAX = 3600.0
+PROGRAM = "larder"
+
+VERBS = {
+    "init": N_("Make a market in the data folder."),
+    "status": N_("The market on one page, what needs a person first."),
+    "stock": N_("What is on hand, and what is low or expires."),
+    "items": N_("Find items, starter foods included."),
+    "lots": N_("The lots of an item, first expired first."),
+    "receive": N_("Take a delivery line in."),
+    "sell": N_("Sell an item, first expired first."),
+    "issue": N_("Give an item out to the kitchen."),
+    "discard": N_("Throw away a lot or a part of it."),
+    "undo": N_("Take back the last action."),
+    "history": N_("The last movements."),
+    "par": N_("Set up to how much an item is refilled."),
+    "cold": N_("Every fridge and freezer, worst first."),
+    "verify": N_("Check the whole log."),
+    "rebuild": N_("Make every table again from the log."),
+    "tui": N_("Open the terminal screen."),
+}
+"""Every verb with its one line for the help, in the order in which the help lists them."""
+
+
+class Larder(click.Group):
+    """The verbs, each imported on use; and the boundary that turns faults into words and exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        return load(cmd_name) if cmd_name in VERBS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
+        with formatter.section(_("Verbs")):
+            formatter.write_dl([(verb, _(line)) for verb, line in VERBS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read the output has gone, which says nothing about what was done. Nothing more is printed.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_DONE
+
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
+        arguments = list(sys.argv[1:] if args is None else args)
+        extra["standalone_mode"] = False
+        # Known before anything is parsed, so that a usage error follows it, too.
+        is_json = "--json" in arguments
+        try:
+            code = super().main(arguments, prog_name or PROGRAM, **extra)
+        except click.UsageError as error:
+            _tell_usage(error, is_json=is_json)
+            sys.exit(EXIT_USAGE)
+        except click.Abort:
+            sys.exit(EXIT_INTERRUPTED)
+        except LarderError as error:
+            sys.exit(tell_fault(error, is_json=is_json))
+        except OSError as error:
+            sys.exit(tell_fault(_system_fault(error), is_json=is_json))
+        sys.exit(code if isinstance(code, int) else EXIT_DONE)
+
+
+@click.group(
+    cls=Larder,
+    help=_("Larder runs one neighbourhood market. Each verb prints its answer once, as plain lines, and ends."),
+    epilog=_("Exit codes: 0 done, 1 refused, 2 usage, 3 could not save now (try again)."),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--data",
+    metavar="DIR",
+    envvar="LARDER_DATA",
+    show_envvar=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help=_("The market's data folder; /var/lib/larder where nothing is said."),
+)
+@click.option("--who", metavar="NAME", envvar="LARDER_WHO", show_envvar=True, help=_("Who is at work."))
+@click.option(
+    "--wait",
+    "wait_s",
+    metavar="SECONDS",
+    type=click.FloatRange(0, LOCK_WAIT_S_MAX),
+    default=LOCK_WAIT_S_DEFAULT,
+    show_default=True,
+    help=_("How long to wait while another program writes."),
+)
+@click.version_option(VERSION, prog_name=PROGRAM, message="%(prog)s %(version)s")
+@click.pass_context
+def larder(context: click.Context, data: Path | None, who: str | None, wait_s: float) -> None:
+    context.obj = Desk(places_from_environment(data), who, wait_s)
+
+
+def load(verb: str) -> click.Command:
+    """Import the file of one verb of VERBS and return its command."""
+    match verb:
+        case "init" | "verify" | "rebuild":
+            from node.cli import keeping
+
+            return {"init": keeping.init_verb, "verify": keeping.verify_verb, "rebuild": keeping.rebuild_verb}[verb]
+        case "stock" | "items" | "lots" | "par":
+            from node.cli import stock
+
+            return {
+                "stock": stock.stock_verb,
+                "items": stock.items_verb,
+                "lots": stock.lots_verb,
+                "par": stock.par_verb,
+            }[verb]
+        case "sell" | "issue":
+            from node.cli import selling
+
+            return {"sell": selling.sell_verb, "issue": selling.issue_verb}[verb]
+        case "undo" | "history":
+            from node.cli import undoing
+
+            return {"undo": undoing.undo_verb, "history": undoing.history_verb}[verb]
+        case "receive":
+            from node.cli.receiving import receive_verb
+
+            return receive_verb
+        case "discard":
+            from node.cli.discarding import discard_verb
+
+            return discard_verb
+        case "status":
+            from node.cli.status import status_verb
+
+            return status_verb
+        case "cold":
+            from node.cli.cold import cold_verb
+
+            return cold_verb
+        case "tui":
+            from node.cli.screen import tui_verb
+
+            return tui_verb
+    raise KeyError(verb)
+
+
+def main() -> NoReturn:
+    """Run `larder` with the arguments of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        # Where the locale's encoding lacks a character, a question mark stands for it.
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    larder.main()
+
+
+def _tell_usage(error: click.UsageError, *, is_json: bool) -> None:
+    if not is_json:
+        error.show()
+        return
+    tell_usage_in_json(error.format_message(), error.ctx.command_path if error.ctx else PROGRAM)
+
+
+def _system_fault(error: OSError) -> LocalFault:
+    return LocalFault(
+        "system.refused",
+        N_("This computer refused ({reason})."),
+        N_("Check your rights there: {path}"),
+        reason=error.strerror or str(error),
+        path=error.filename or "-",
+    )
+
+
+if __name__ == "__main__":
+    main()
