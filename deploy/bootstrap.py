@@ -150,7 +150,8 @@ def base_python() -> str:
 
 def has_ensurepip() -> bool:
     """Ask a fresh process, since a package may have been installed after this one started."""
-    command = [base_python(), "-I", "-c", "import ensurepip, ensurepip._bundled"]
+    # An empty folder of that name would import too, so its function is looked at.
+    command = [base_python(), "-I", "-c", "import ensurepip; ensurepip.version()"]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
@@ -160,16 +161,22 @@ def wheel_folders(root: Path) -> list[Path]:
     return [folder for folder in folders if any(folder.glob("*.whl"))]
 
 
-def make_venv(root: Path, venv: Path) -> list[str]:
-    """Make the empty environment and return the command that runs pip in it. Raises Refused if there is no way."""
-    pip_wheels = [wheel for folder in wheel_folders(root) for wheel in sorted(folder.glob("pip-*.whl"))]
-    if not has_ensurepip() and not pip_wheels:
-        install_python3_venv()
+def find_pip(root: Path) -> Path | None:
+    """Return the pip wheel to use, or None where ensurepip brings one. Raises Refused where there is neither."""
     if has_ensurepip():
-        run([base_python(), "-I", "-m", "venv", str(venv)])
-        return [python_of(venv), "-m", "pip"]
-    run([base_python(), "-I", "-m", "venv", "--without-pip", str(venv)])
-    return [python_of(venv), str(pip_wheels[-1] / "pip")]
+        return None
+    wheels = [wheel for folder in wheel_folders(root) for wheel in sorted(folder.glob("pip-*.whl"))]
+    if not wheels:
+        install_python3_venv()
+        return None
+    return wheels[-1]
+
+
+def make_venv(venv: Path, pip_wheel: Path | None) -> list[str]:
+    """Make the empty environment and return the command that runs pip in it."""
+    without_pip = [] if pip_wheel is None else ["--without-pip"]
+    run([base_python(), "-I", "-m", "venv", *without_pip, str(venv)])
+    return [python_of(venv), "-m", "pip"] if pip_wheel is None else [python_of(venv), str(pip_wheel / "pip")]
 
 
 def install_python3_venv() -> None:
@@ -215,6 +222,7 @@ def fill(root: Path, venv: Path, lock: Path) -> None:
     An environment somebody else made is filled in place; one that was left half filled, or belongs to another Python,
     is made afresh.
     """
+    pip_wheel = find_pip(root)
     made_for = venv / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     if (venv / MARKER_NAME).exists() or not made_for.exists() or not Path(python_of(venv)).exists():
         shutil.rmtree(venv, ignore_errors=True)
@@ -222,7 +230,7 @@ def fill(root: Path, venv: Path, lock: Path) -> None:
     venv.mkdir(parents=True, exist_ok=True)
     (venv / MARKER_NAME).touch()
     (venv / STAMP_NAME).unlink(missing_ok=True)
-    install(root, make_venv(root, venv), lock)
+    install(root, make_venv(venv, pip_wheel), lock)
     (venv / STAMP_NAME).write_text(stamp(lock) + "\n")
     (venv / MARKER_NAME).unlink()
 
