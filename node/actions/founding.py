@@ -70,6 +70,9 @@ def _make_folders(places: Places) -> None:
     for folder in (places.market_db.parent, places.telemetry_db.parent, places.run):
         folder.mkdir(exist_ok=True)
         folder.chmod(_GROUP_FOLDER_MODE)
+    for lock in (places.market_lock, places.market_turn):
+        lock.touch()
+        lock.chmod(_FILE_MODE)
     places.node_key.parent.mkdir(exist_ok=True, mode=_CLOSED_FOLDER_MODE)
 
 

@@ -66,7 +66,7 @@ class Node:
         keeper = Keeper(self._places, stop=self._stop, beat=self._beat)
         policy = Retrying(
             retry=retry_if_exception_type((LarderError, OSError, sqlite3.Error)),
-            wait=wait_exponential_jitter(initial=RESTART_FIRST_S, max=RESTART_LAST_S),
+            wait=wait_exponential_jitter(multiplier=RESTART_FIRST_S, max=RESTART_LAST_S),
             stop=stop_never,
             sleep=self._pause,
         )

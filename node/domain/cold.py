@@ -181,7 +181,7 @@ def _running_excursion(samples: Sequence[Sample], rules: UnitRules, period_ms: i
             running.inside_ms = 0
             if _is_above(earlier, FREEZER_DECISION_MILLI_C) or _is_above(later, FREEZER_DECISION_MILLI_C):
                 running.far_above_ms += lasted_ms
-        elif _is_well_inside(earlier, rules) and _is_well_inside(later, rules):
+        elif _is_well_inside(earlier, rules.limit_milli_c) and _is_well_inside(later, rules.limit_milli_c):
             running.inside_ms += lasted_ms
             if running.inside_ms >= HYSTERESIS_S * 1000:
                 running = None
@@ -190,31 +190,35 @@ def _running_excursion(samples: Sequence[Sample], rules: UnitRules, period_ms: i
     return running
 
 
-def _is_well_inside(sample: Sample, rules: UnitRules) -> bool:
+def _is_well_inside(sample: Sample, limit_milli_c: int) -> bool:
     value = sample.temperature_milli_c
-    return sample.is_good and value is not None and value <= rules.limit_milli_c - HYSTERESIS_MILLI_C
+    return sample.is_good and value is not None and value <= limit_milli_c - HYSTERESIS_MILLI_C
 
 
 def _level(samples: Sequence[Sample], rules: UnitRules, period_ms: int) -> Level:
-    """Return the worst level whose bound was passed for its delay within the excursion that goes on."""
-    worst = Level.OK
-    for limit in rules.limits:
-        held_ms = inside_ms = 0
-        is_reached = False
-        for earlier, later in _pairs(samples):
-            lasted_ms = earlier.age_ms - later.age_ms
-            if lasted_ms > PERIODS_UNKNOWN * period_ms:
-                continue
-            if _is_above(earlier, limit.above_milli_c) or _is_above(later, limit.above_milli_c):
-                held_ms, inside_ms = held_ms + lasted_ms, 0
-                is_reached = is_reached or held_ms >= limit.delay_s * 1000
-            else:
-                held_ms, inside_ms = 0, inside_ms + lasted_ms
-                if inside_ms >= HYSTERESIS_S * 1000:
-                    is_reached = False
-        if is_reached:
-            worst = max(worst, limit.level)
-    return worst
+    """Return the worst level that was reached and not left since."""
+    reached = [limit.level for limit in rules.limits if _is_reached(samples, limit, PERIODS_UNKNOWN * period_ms)]
+    return max(reached, default=Level.OK)
+
+
+def _is_reached(samples: Sequence[Sample], limit: Limit, unknown_after_ms: int) -> bool:
+    """Tell whether the bound was passed for its delay, and the value not well inside it for long enough since."""
+    held_ms = inside_ms = 0
+    is_reached = False
+    for earlier, later in _pairs(samples):
+        lasted_ms = earlier.age_ms - later.age_ms
+        if lasted_ms > unknown_after_ms:
+            inside_ms = 0
+        elif _is_above(earlier, limit.above_milli_c) or _is_above(later, limit.above_milli_c):
+            held_ms, inside_ms = held_ms + lasted_ms, 0
+            is_reached = is_reached or held_ms >= limit.delay_s * 1000
+        else:
+            held_ms = 0
+            is_well = _is_well_inside(earlier, limit.above_milli_c) and _is_well_inside(later, limit.above_milli_c)
+            inside_ms = inside_ms + lasted_ms if is_well else 0
+            if inside_ms >= HYSTERESIS_S * 1000:
+                is_reached = False
+    return is_reached
 
 
 def _level_in_all(rules: UnitRules, counted_s: int, decided_by_s: int) -> Level:

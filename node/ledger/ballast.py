@@ -28,6 +28,7 @@ def make_ballast(places: Places) -> bool:
     temporary = path.with_suffix(".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o660)
     try:
+        os.fchmod(descriptor, 0o660)
         os.posix_fallocate(descriptor, 0, BALLAST_BYTES)
     except OSError:
         temporary.unlink()

@@ -132,7 +132,7 @@ def _inflated(stored: bytes) -> object:
         raise BodyRefused("it is larger than allowed, or cut, or has something behind it")
     try:
         body = msgspec.msgpack.decode(raw)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:  # ValueError: a text that is not UTF-8
         raise BodyRefused("it is not MessagePack") from error
     _check_shape(body, DEPTH_MAX)
     return body

@@ -110,9 +110,14 @@ def _fold_lot(connection: sqlite3.Connection, event: Event, fact: LotReceived, m
 
 def _fold_register(connection: sqlite3.Connection, event: Event, fact: RegisterSet, member: bytes) -> None:
     for dot in fact.over:
-        connection.execute("INSERT INTO reg_dead (stream, seq) VALUES (?, ?) ON CONFLICT DO NOTHING", dot)
+        # Under its key: a write replaces values of its own field only, whatever dots it names.
+        connection.execute(
+            "INSERT INTO reg_dead (key, stream, seq) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (fact.key, *dot)
+        )
         connection.execute("DELETE FROM reg_head WHERE key = ? AND stream = ? AND seq = ?", (fact.key, *dot))
-    is_dead = connection.execute("SELECT 1 FROM reg_dead WHERE stream = ? AND seq = ?", event.dot).fetchone()
+    is_dead = connection.execute(
+        "SELECT 1 FROM reg_dead WHERE key = ? AND stream = ? AND seq = ?", (fact.key, *event.dot)
+    ).fetchone()
     if is_dead is None:
         connection.execute(
             "INSERT INTO reg_head (key, stream, seq, value, member, hlc, who) VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -1,0 +1,63 @@
+"""A sequence number is never used twice: copies, clones and new boots open a new stream."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from node import clock
+from node.actions.keeping import open_market, verify
+from node.ledger.read import open_reader
+from node.ledger.store import MarketStore
+from node.ledger.streams import load_writer
+from node.places import Places
+from tests.node.builders import a_received_lot, a_sale, an_item, an_open_market
+
+
+def streams_of(store: MarketStore) -> list[bytes]:
+    """The market streams of a node (its roster stream left out), in the order of their first event."""
+    rows = store.reader.execute("SELECT stream FROM head WHERE purpose = 0")
+    return [stream for (stream,) in rows]
+
+
+def test_the_stream_goes_on_in_the_same_boot_and_file(tmp_path: Path) -> None:
+    with an_open_market(tmp_path) as store:
+        an_item(store)
+    again = open_market(Places(tmp_path))
+    a_received_lot(again, an_item(again, "Rice", "00000096385074"))
+    assert len(streams_of(again)) == 1
+    again.close()
+
+
+def test_a_copied_market_never_uses_a_number_again(tmp_path: Path) -> None:
+    with an_open_market(tmp_path / "first") as store:
+        item = an_item(store)
+        a_received_lot(store, item)
+        shutil.copytree(tmp_path / "first", tmp_path / "copy")
+        a_sale(store, item)
+        original = load_writer(store.reader)
+    copy = open_market(Places(tmp_path / "copy"))
+    a_sale(copy, item)
+    cloned = load_writer(copy.reader)
+    assert original.stream != cloned.stream
+    assert len(streams_of(copy)) == 2
+    copy.close()
+
+
+def test_a_new_boot_opens_a_new_stream_at_the_first_act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with an_open_market(tmp_path) as store:
+        item = an_item(store)
+        a_received_lot(store, item)
+    monkeypatch.setattr(clock, "boot_id", lambda: "another-boot")
+    again = open_market(Places(tmp_path))
+    assert len(streams_of(again)) == 1
+    a_sale(again, item)
+    assert len(streams_of(again)) == 2
+    a_sale(again, item)
+    assert len(streams_of(again)) == 2
+    again.close()
+    reader = open_reader(Places(tmp_path))
+    assert verify(reader, Places(tmp_path)).streams == 3
+    reader.close()
