@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 
 from node.errors import N_
 from node.language import _
@@ -69,161 +69,40 @@ def _needs_back(facts: Facts) -> str | None:
     return None if facts.can_go_back else N_("this is Home; Ctrl+Q quits")
 
 
+# One line a key, so that it reads as the table it is.
+# fmt: off
 KEYS = (
-    Key(
-        "help", EVERYWHERE, "f1,question_mark", "F1", "help", N_("Help"), N_("help for this screen; `?` outside fields")
-    ),
+    Key("help", EVERYWHERE, "f1,question_mark", "F1", "help", N_("Help"), N_("help for this screen (also ?)")),
     Key("receive", EVERYWHERE, "f2", "F2", "receive", N_("Receive"), N_("receive a delivery"), "larder receive"),
     Key("sell", EVERYWHERE, "f3", "F3", "sell", N_("Sell"), N_("sell: each scan adds one"), "larder sell"),
     Key("stock", EVERYWHERE, "f4", "F4", "stock", N_("Stock"), N_("items, lots and movements"), "larder stock"),
     Key("cold", EVERYWHERE, "f5", "F5", "cold", N_("Cold"), N_("fridges and freezers"), "larder cold"),
     Key("search", EVERYWHERE, "slash", "/", "search", N_("search"), N_("type a name or a number")),
-    Key(
-        "undo",
-        EVERYWHERE,
-        "z",
-        "z",
-        "undo",
-        N_("undo"),
-        N_("take back the last action, by an opposite entry"),
-        "larder undo",
-    ),
-    Key("undo_in_field", EVERYWHERE, "ctrl+z", "Ctrl+Z", "undo", N_("undo"), N_("the same, works inside fields too")),
-    Key(
-        "palette",
-        EVERYWHERE,
-        "ctrl+p",
-        "Ctrl+P",
-        "palette",
-        N_("commands"),
-        N_("all commands; type to find one, Enter runs it"),
-    ),
-    Key("quit", EVERYWHERE, "ctrl+q", "Ctrl+Q", "quit", N_("quit"), N_("leave, after what is queued is saved")),
-    Key(
-        "back",
-        EVERYWHERE,
-        "escape",
-        "Esc",
-        "back",
-        N_("back"),
-        N_("leave the field, then the screen; what was typed is kept"),
-        disabled=_needs_back,
-    ),
-    Key(
-        "open",
-        HOME,
-        "enter",
-        "Enter",
-        "open",
-        N_("open"),
-        N_("go to what the selected line is about"),
-        disabled=_needs_selection,
-    ),
-    Key(
-        "receive.save",
-        RECEIVE,
-        "ctrl+s",
-        "Ctrl+S",
-        "save",
-        N_("save line"),
-        N_("save the line; Enter in the last field does too"),
-        "larder receive",
-        disabled=_needs_form,
-    ),
-    Key(
-        "receive.new",
-        RECEIVE,
-        "n",
-        "n",
-        "new_item",
-        N_("new item"),
-        N_("name a new item, for a code that is not known"),
-    ),
-    Key(
-        "sell.more",
-        SELL,
-        "plus",
-        "+",
-        "more",
-        N_("+ one more"),
-        N_("one more of the selected line"),
-        "larder sell",
-        disabled=_needs_lines,
-    ),
-    Key(
-        "sell.fewer",
-        SELL,
-        "minus",
-        "-",
-        "fewer",
-        N_("- one fewer"),
-        N_("take back the last addition to the selected line"),
-        "larder undo",
-        disabled=_needs_lines,
-    ),
-    Key(
-        "sell.lot",
-        SELL,
-        "l",
-        "l",
-        "other_lot",
-        N_("other lot"),
-        N_("say that it was another lot than the oldest"),
-        disabled=_needs_lines,
-    ),
-    Key("sell.new", SELL, "n", "n", "new_item", N_("new item"), N_("name a new item, for a code that is not known")),
-    Key(
-        "stock.filter",
-        STOCK,
-        "f",
-        "f",
-        "filter",
-        N_("filter"),
-        N_("show all, low, expiring or out, in turn"),
-        "larder stock",
-    ),
-    Key(
-        "stock.card",
-        STOCK,
-        "enter",
-        "Enter",
-        "open",
-        N_("open"),
-        N_("the card of the selected item"),
-        disabled=_needs_selection,
-    ),
-    Key(
-        "stock.discard",
-        STOCK,
-        "d",
-        "d",
-        "discard",
-        N_("discard"),
-        N_("throw away (all or part of) a lot; asks for the reason"),
-        "larder discard",
-        disabled=_needs_lots,
-    ),
-    Key(
-        "card.discard",
-        CARD,
-        "d",
-        "d",
-        "discard",
-        N_("discard"),
-        N_("throw away (all or part of) a lot; asks for the reason"),
-        "larder discard",
-        disabled=_needs_lots,
-    ),
-    Key("home.new", HOME, "n", "n", "new_item", N_("new item"), N_("name a new item, for a code that is not known")),
+    Key("undo", EVERYWHERE, "z", "z", "undo", N_("undo"), N_("take back your last action"), "larder undo"),
+    Key("undo_in_field", EVERYWHERE, "ctrl+z", "Ctrl+Z", "undo", N_("undo"), N_("undo, also inside a field")),
+    Key("new_item", EVERYWHERE, "n", "n", "new_item", N_("new item"), N_("name a new item"), "larder items"),
+    Key("palette", EVERYWHERE, "ctrl+p", "Ctrl+P", "help", N_("commands"), N_("all commands; Enter runs one")),
+    Key("quit", EVERYWHERE, "ctrl+q", "Ctrl+Q", "quit", N_("quit"), N_("leave, once everything is saved")),
+    Key("back", EVERYWHERE, "escape", "Esc", "back", N_("back"), N_("leave field, then screen"), "", _needs_back),
+    Key("open", HOME, "enter", "Enter", "open", N_("open"), N_("go to what the line is about"), "", _needs_selection),
+    Key("receive.save", RECEIVE, "ctrl+s", "Ctrl+S", "save", N_("save line"), N_("save the line"), "", _needs_form),
+    Key("sell.more", SELL, "plus", "+", "more", N_("more"), N_("one more of the line"), "", _needs_lines),
+    Key("sell.fewer", SELL, "minus", "-", "fewer", N_("fewer"), N_("undo the line's last addition"), "", _needs_lines),
+    Key("sell.lot", SELL, "l", "l", "other_lot", N_("other lot"), N_("it was another lot"), "", _needs_lines),
+    Key("sell.done", SELL, "p", "p", "done", N_("done"), N_("clear the lines for the next sale"), "", _needs_lines),
+    Key("stock.filter", STOCK, "f", "f", "filter", N_("filter"), N_("show all, low or expiring"), "larder stock"),
+    Key("stock.card", STOCK, "enter", "Enter", "open", N_("open"), N_("the item's card"), "", _needs_selection),
+    Key("stock.discard", STOCK, "d", "d", "discard", N_("discard"), N_("throw away a lot; asks"), "", _needs_lots),
+    Key("card.discard", CARD, "d", "d", "discard", N_("discard"), N_("throw away a lot; asks"), "", _needs_lots),
 )
-
+# fmt: on
 
 FOOTERS = {
     HOME: ("help", "receive", "sell", "stock", "cold", "search", "undo", "palette"),
-    RECEIVE: ("receive.save", "receive.new", "undo_in_field", "search", "back", "help"),
-    SELL: ("sell.more", "sell.fewer", "sell.lot", "search", "undo", "back", "help"),
+    RECEIVE: ("receive.save", "new_item", "undo_in_field", "search", "back", "help"),
+    SELL: ("sell.more", "sell.fewer", "sell.lot", "sell.done", "search", "undo", "back", "help"),
     STOCK: ("search", "stock.filter", "stock.discard", "stock.card", "undo", "back", "help"),
-    COLD: ("undo", "search", "back", "help", "stock"),
+    COLD: ("stock", "search", "undo", "back", "help"),
     CARD: ("card.discard", "receive", "sell", "undo", "back", "help"),
 }
 """What the last row of each screen names, in this order; the rest is in help and in the palette."""
@@ -253,7 +132,7 @@ def key_by_id(key_id: str) -> Key:
 _BY_ID = {key.key_id: key for key in KEYS}
 
 
-def bindings_of(screen: str) -> list[Binding]:
+def bindings_of(screen: str) -> list[BindingType]:
     """Return the terminal library's bindings for one screen (or for EVERYWHERE)."""
     return [
         Binding(key.keys, f"app.do('{key.key_id}')", key.label, show=False, priority=key.key_id == "quit")

@@ -54,13 +54,14 @@ class Complaint(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """One key. `at_s` is the time at which it was parsed; `place` is whatever was in front then (a screen, a field)."""
+    """One key. `at_s` is when it was parsed, `place` what was in front then, `original` what the caller wants back."""
 
     key: str
     character: str | None
     at_s: float
     place: object = None
     in_field: bool = False
+    original: object = None
 
 
 @dataclass(frozen=True, slots=True)

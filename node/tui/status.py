@@ -5,7 +5,6 @@ Pure text from values. Owns principle P10 in words: `saved` is only said of a co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from node.clock import ClockQuality, Moment
@@ -16,9 +15,8 @@ from node.text import safe_text
 from node.tui.text import age_text, both_ends, cells, temperature_text, time_of_day
 from node.tui.writer import SAY_HOLDER_S, SAY_NOT_SAVED_S, SAY_OTHER_S, SAY_SLOW_S, Backlog
 
-# The worst first. What is not known is worse than what is known to be good, and better than what is known to be bad.
-_WORST_FIRST = ("EXCURSION", "HIGH", "LOW", "MISSING", "STALE", "SUSPECT", "NO LIMIT", "OK")
 _NAME_CELLS = (16, 10, 6)
+WELL = frozenset({"OK", "NO LIMIT"})  # the words of a unit that needs nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +26,11 @@ class Status:
     market: str
     cold: ColdView
     node: Heartbeat
+    read_at_ms: int  # CLOCK_BOOTTIME
 
-
-def cold_word(unit: ColdUnit) -> str:
-    """Return the one word for a unit: its quality where that is not good, else its state."""
-    return unit.state if unit.quality == "GOOD" else unit.quality
-
-
-def worst_first(units: Sequence[ColdUnit]) -> list[ColdUnit]:
-    """Sort units by how much they need a person."""
-    order = {word: place for place, word in enumerate(_WORST_FIRST)}
-    return sorted(units, key=lambda unit: (order.get(cold_word(unit), -1), unit.name))
+    def later_s(self, moment: Moment) -> float:
+        """Return the seconds since this was read, by which every age in it has grown."""
+        return max(0, moment.boottime_ms - self.read_at_ms) / 1000
 
 
 def title_row(screen_title: str, market: str, moment: Moment, width: int) -> str:
@@ -60,12 +52,14 @@ def status_row(status: Status, saving: str, moment: Moment, width: int) -> str:
 
 
 def _parts(status: Status, saving: str, moment: Moment, name_cells: int, *, with_good: bool) -> list[str]:
-    parts = [_cold_part(status.cold, name_cells)]
+    later_s = status.later_s(moment)
+    parts = [_cold_part(status.cold, name_cells, later_s)]
     ages = [unit.age_s for unit in status.cold.units if unit.age_s is not None]
     if ages:
-        parts.append(_("Sensors {age}").format(age=age_text(min(ages))))
+        parts.append(_("Sensors {age}").format(age=age_text(min(ages), later_s)))
     if status.node.state != "here":
-        parts.append(_("Node away {age}").format(age=age_text(status.node.age_s)))
+        age = f" {age_text(status.node.age_s, later_s)}" if status.node.age_s is not None else ""
+        parts.append(_("Node away{age}").format(age=age))
     elif with_good:
         parts.append(_("Node here"))
     if moment.quality is ClockQuality.NOT_SET:
@@ -75,19 +69,26 @@ def _parts(status: Status, saving: str, moment: Moment, name_cells: int, *, with
     return parts
 
 
-def _cold_part(cold: ColdView, name_cells: int) -> str:
+def _cold_part(cold: ColdView, name_cells: int, later_s: float) -> str:
     if cold.problem is not None:
         return _("COLD MISSING {reason}").format(reason=safe_text(cold.problem, 2 * name_cells))
     if not cold.units:
-        return _("COLD no sensor yet")
-    worst = worst_first(cold.units)[0]
-    word = cold_word(worst)
-    if word == "OK":
-        return _("COLD OK")
-    others = sum(1 for unit in cold.units if cold_word(unit) not in {"OK", "NO LIMIT"}) - 1
+        return _("COLD MISSING, no sensor yet")
+    worst = cold.units[0]
+    word = worst.word
+    if word in WELL:
+        return _("COLD {word}").format(word=word)
+    others = sum(1 for unit in cold.units if unit.word not in WELL) - 1
     more = f" +{others}" if others > 0 else ""
-    now = f" {temperature_text(worst.now_milli_c)}" if worst.quality == "GOOD" else f" {age_text(worst.age_s)}"
-    return f"{_('COLD')} {word} {safe_text(worst.name, name_cells)}{now}{more}"
+    return f"{_('COLD')} {word} {safe_text(worst.name, name_cells)} {reading_text(worst, later_s)}{more}"
+
+
+def reading_text(unit: ColdUnit, later_s: float) -> str:
+    """Say the last value of a unit, with its age and its quality where it is not good: `7.9C`, `7.9C STALE 6 min`."""
+    if unit.quality == "GOOD":
+        return temperature_text(unit.now_milli_c)
+    age = age_text(unit.age_s, later_s)
+    return age if unit.word == unit.quality else f"{temperature_text(unit.now_milli_c)} {unit.quality} {age}"
 
 
 def saving_words(backlog: Backlog, saved_at: Moment | None) -> str:

@@ -31,11 +31,11 @@ def both_ends(left: str, right: str, width: int) -> str:
     return column(left, width - cells(end)) + end
 
 
-def age_text(age_s: float | None) -> str:
-    """Say an age: `3 s`, `22 min`, `5 h`, `3 d`; `?` where unknown."""
+def age_text(age_s: float | None, later_s: float = 0.0) -> str:
+    """Say an age, grown by `later_s` since it was read: `3 s`, `22 min`, `5 h`, `3 d`; `?` where unknown."""
     if age_s is None:
         return "?"
-    seconds = max(0, int(age_s))
+    seconds = max(0, int(age_s + later_s))
     if seconds < MINUTE_S:
         return _("{count} s").format(count=seconds)
     if seconds < HOUR_S:

@@ -124,7 +124,7 @@ class Writer:
             return Backlog(len(entries), oldest_s, self._holder, self._fault)
 
     def close(self, wait_s: float = CLOSE_WAIT_S) -> list[str]:
-        """Wait until the queue is empty, at most `wait_s`; end the thread and return the labels of what is not saved."""
+        """Empty the queue for at most `wait_s`, end the thread and return the labels of what is not saved."""
         with self._changed:
             if self._phase is Phase.RUNNING:
                 self._phase = Phase.CLOSING

@@ -1,7 +1,7 @@
 """A list with a visible mark on the selected line, so that a screen without colour loses nothing.
 
-Not for unbounded lists: at most 500 rows, since loading is what a DataTable does slowly. Cells are plain text, made safe
-here; a row is updated in place where only its cells changed.
+Not for unbounded lists: at most 500 rows, since loading is what a DataTable does slowly. Cells are plain text, made
+safe here; a row is updated in place where only its cells changed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class MarkedTable(DataTable[Text]):
     # Left and right scroll the library's table sideways; nothing here is wider than the screen.
     BINDINGS = [Binding("home", "scroll_top", show=False), Binding("end", "scroll_bottom", show=False)]
 
-    def __init__(self, columns: Sequence[Column], *, show_header: bool = True, id: str | None = None) -> None:  # noqa: A002 - the library's name
+    def __init__(self, columns: Sequence[Column], *, show_header: bool = True, id: str | None = None) -> None:
         super().__init__(show_header=show_header, cursor_type="row", cell_padding=0, show_row_labels=False, id=id)
         self._columns = tuple(columns)
         self._rows: tuple[Row, ...] = ()
@@ -69,10 +69,11 @@ class MarkedTable(DataTable[Text]):
             return
         selected = self.selected_key
         place = self.cursor_row
+        self._rows, self._marked = (), None  # before the library's cursor moves over rows that are gone
         self.clear()
-        self._rows, self._marked = new, None
         for row in new:
             self.add_row(Text(" " * _MARK_CELLS), *self._row_cells(row), key=row.key)
+        self._rows = new
         keys = [row.key for row in new]
         if new:
             self.move_cursor(row=keys.index(selected) if selected in keys else min(place, len(new) - 1), scroll=True)

@@ -8,7 +8,7 @@ from textual.widgets import Static
 class Words(Static):
     """A Static that never interprets markup and repaints only when its text changed."""
 
-    def __init__(self, text: str = "", *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - the library's name
+    def __init__(self, text: str = "", *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(text, markup=False, id=id, classes=classes)
         self.text = text
 

@@ -1,0 +1,158 @@
+"""What the screens read, each as one value, on one thread with one read-only connection.
+
+Thin over `node.ledger.read` and `node.cold.watch`: no rule, no SQL. Nothing here touches a widget; a screen awaits an
+answer in a worker and draws it itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeVar
+
+from node.clock import ClockQuality, Moment
+from node.cold.watch import ColdView, cold_status
+from node.domain.gtin import read_code
+from node.domain.lots import Lot
+from node.health import read_heartbeat
+from node.ledger import read
+from node.places import Places
+from node.tui.status import Status
+
+STOCK_ROWS_MAX = 500
+HOME_MOVEMENTS = 3
+HOME_LINES_MAX = 8
+EXPIRING_MAX = 50
+LOW_MAX = 20
+MOVEMENTS_MAX = 20
+FOUND_MAX = 50
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class HomeView:
+    """What Home shows besides the status."""
+
+    totals: read.TodayTotals
+    expiring: tuple[read.ExpiringLot, ...]
+    low: tuple[read.StockRow, ...]
+    last: tuple[read.Movement, ...]
+    has_items: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StockView:
+    """The stock list: at most 500 rows, and how many there are."""
+
+    rows: tuple[read.StockRow, ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """One item with its lots, first expired first, and its last movements."""
+
+    item: read.Item
+    lots: tuple[Lot, ...]
+    movements: tuple[read.Movement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a scan or a typed text means: items, or a number (`gtin14`) that is not known here."""
+
+    items: tuple[read.Item, ...]
+    gtin14: str | None
+
+
+class Reader:
+    """Run questions one after another on the reading thread. The connection is opened there with the first one."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._connection: sqlite3.Connection | None = None
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="market-reader")
+
+    async def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Answer one question. Raises what `open_reader` raises, and sqlite3.Error."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._answer, question)
+
+    def close(self) -> None:
+        """Let the running question finish, drop the others, and close the connection."""
+        self._pool.submit(self._close)
+        self._pool.shutdown(wait=True)
+
+    def _answer(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        if self._connection is None:
+            self._connection = read.open_reader(self._places)
+        return question(self._connection)
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
+def judged_day(moment: Moment) -> date | None:
+    """Return the day by which dates are judged, None where the clock is not set."""
+    return None if moment.quality is ClockQuality.NOT_SET else moment.today
+
+
+def status_view(connection: sqlite3.Connection, places: Places, moment: Moment) -> Status:
+    """Return what the status bar is made of."""
+    return Status(
+        read.market(connection).name,
+        cold_view(connection, places, moment),
+        read_heartbeat(places.node_heartbeat, moment),
+        moment.boottime_ms,
+    )
+
+
+def cold_view(connection: sqlite3.Connection, places: Places, moment: Moment) -> ColdView:
+    """Return every unit with its state, computed here: right also while the daemon is dead."""
+    return cold_status(places, moment, connection)
+
+
+def home_view(connection: sqlite3.Connection, moment: Moment) -> HomeView:
+    """Return what Home shows besides the status."""
+    today = judged_day(moment)
+    return HomeView(
+        read.today_totals(connection, moment),
+        tuple(read.expiring(connection, today=today, limit=EXPIRING_MAX)),
+        tuple(read.stock(connection, show="low", today=today, limit=LOW_MAX)),
+        tuple(read.movements(connection, limit=HOME_MOVEMENTS)),
+        read.stock_count(connection, today=today) > 0,
+    )
+
+
+def stock_view(connection: sqlite3.Connection, text: str, show: str, moment: Moment) -> StockView:
+    """Return the stock list for a search text and a filter."""
+    today = judged_day(moment)
+    rows = read.stock(connection, text, show, today=today, limit=STOCK_ROWS_MAX)
+    count = len(rows) if len(rows) < STOCK_ROWS_MAX else read.stock_count(connection, text, show, today=today)
+    return StockView(tuple(rows), count)
+
+
+def item_view(connection: sqlite3.Connection, item_id: str) -> ItemView | None:
+    """Return one item with its lots and movements, None where it is not known."""
+    item = read.item(connection, item_id)
+    if item is None:
+        return None
+    return ItemView(
+        item,
+        tuple(read.lots(connection, item_id)),
+        tuple(read.movements(connection, item_id, limit=MOVEMENTS_MAX)),
+    )
+
+
+def find(connection: sqlite3.Connection, text: str) -> Found:
+    """Return what a scan or a typed text means. Raises Refused for a number that was misread."""
+    gtin14 = read_code(text)
+    if gtin14 is None:
+        return Found(tuple(read.find_items(connection, text, FOUND_MAX)), None)
+    item = read.item_for_code(connection, gtin14)
+    return Found((item,) if item else (), gtin14)
