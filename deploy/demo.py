@@ -81,7 +81,8 @@ def folder_of(options: argparse.Namespace) -> Iterator[Path]:
         if options.data is None and not options.keep:
             shutil.rmtree(folder)
         else:
-            say(_("The market lies in {folder}").format(folder=folder))
+            # Beside the facts, because the last of those is for programs.
+            print(_("The market lies in {folder}").format(folder=folder), file=sys.stderr)
 
 
 def show_screen(market: Market, seconds: float | None) -> int:

@@ -50,7 +50,11 @@ DEVICES = (
 
 
 class Failed(Exception):
-    """Something that had to happen did not; the text says what."""
+    """Something that had to happen did not; the text says what. `error_id` is that of a verb that was refused."""
+
+    def __init__(self, text: str, error_id: str = "") -> None:
+        super().__init__(text)
+        self.error_id = error_id
 
 
 class Child(NamedTuple):
@@ -70,6 +74,16 @@ class Child(NamedTuple):
 def say(text: str) -> None:
     """Print one fact."""
     print(text, flush=True)
+
+
+def failure(arguments: tuple[str, ...], errors: str) -> Failed:
+    """Return what a verb said when it was refused: its error object, or its plain words if it died before that."""
+    typed = f"larder {' '.join(arguments)}"
+    try:
+        error = json.loads(errors.splitlines()[-1])
+        return Failed(f"{typed}: {error['message']} {error['hint']}", error["error"])
+    except (IndexError, ValueError, KeyError):
+        return Failed(f"{typed}: {errors.strip()[-LAST_WORDS_CHARACTERS:]}")
 
 
 def tie_to_parent() -> Callable[[], None]:
@@ -176,7 +190,7 @@ class Market:
             check=False,
         )
         if done.returncode != 0:
-            raise Failed(f"larder {' '.join(arguments)}: {done.stderr.strip()}")
+            raise failure(arguments, done.stderr)
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
 
