@@ -29,8 +29,9 @@ _ = gettext.translation("larder", ROOT / "node" / "locale", fallback=True).gette
 EXIT_GOOD, EXIT_FAILED = 0, 1
 SECONDS_DEFAULT = 60.0
 SCREEN_ENDS_WITHIN_S = 10.0
-# Leave the second page, show the cursor, plain text: what a screen that was killed could not do itself.
-TERMINAL_PLAIN_AGAIN = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1003l\x1b[?1006l\x1b[0m"
+# What a screen that was ended from outside could not undo itself: the second page, the hidden cursor, reports of the
+# mouse, of focus and of pasting, colours.
+TERMINAL_PLAIN_AGAIN = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1004l\x1b[?2004l\x1b[0m"
 
 
 class Stopped(BaseException):

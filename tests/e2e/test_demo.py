@@ -5,19 +5,23 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pty
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyte
 import pytest
 
-from tests.components import need_no_network, need_program
+from tests.components import leave_out, need_no_network, need_program
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INDEPENDENT_CHECK = Path(__file__).parent / "independent_check.py"
@@ -139,6 +143,33 @@ def test_without_a_folder_it_uses_one_of_its_own_and_removes_it(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_on_a_terminal_it_opens_the_screen_and_gives_the_terminal_back(folder: Path) -> None:
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 80))
+    before = termios.tcgetattr(slave)
+    screen = pyte.Screen(80, 24)
+    stream = pyte.ByteStream(screen)
+
+    def has_shown(words: str) -> bool:
+        if select.select([master], [], [], 0.05)[0]:
+            stream.feed(os.read(master, 65536))
+        return any(words in line for line in screen.display)
+
+    command = [*DEMO, "--seconds", "600", "--data", str(folder)]
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment) as demo:
+        until(lambda: has_shown("Harbour"), "the screen shows the market")
+        until(lambda: has_shown("fridge-1"), "the screen shows a linked device")
+        demo.terminate()
+        until(lambda: has_shown("The market lies in"), "the demo says where the market lies")
+    assert demo.returncode == 128 + signal.SIGTERM
+    assert termios.tcgetattr(slave) == before
+    assert not screen.cursor.hidden
+    for descriptor in (master, slave):
+        os.close(descriptor)
+    assert leftovers(folder) == []
+
+
 @pytest.mark.parametrize("arguments", [["--seconds", "0"], ["--seconds", "soon"], ["--unknown"], ["word"]])
 def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
     assert subprocess.run([*DEMO, *arguments], capture_output=True, check=False).returncode == 2
@@ -154,6 +185,8 @@ def test_a_fresh_clone_shows_the_demo_and_again_without_a_network(folder: Path) 
     data = folder / "data"
     demo = [str(clone / "deploy" / "demo"), "--seconds", "40", "--plain", "--data", str(data)]
     done = subprocess.run(demo, capture_output=True, text=True, check=False)
+    if done.returncode == 3:
+        leave_out(f"a new environment cannot be filled here: {done.stderr.splitlines()[-1]}")
     assert done.returncode == 0, done.stdout + done.stderr
     checked = independently_checked(data)
     assert len(checked["readings"]) == 3
@@ -162,4 +195,4 @@ def test_a_fresh_clone_shows_the_demo_and_again_without_a_network(folder: Path) 
     again = subprocess.run([*prefix, *demo], capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stdout + again.stderr
     assert last_line(again.stdout)["passed"] is True
-    assert leftovers(folder) == []
+    assert leftovers(data) == []
