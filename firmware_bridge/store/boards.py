@@ -14,7 +14,7 @@ from firmware_bridge.store.descriptions import Description
 
 BOOT_NUMBERS = 1 << 16
 UPTIME_SLACK_MS = 2_000  # how far our idea of a board's uptime may lag, plus 2 % of the time since it was told
-SAMPLE_SLOT_MS = 600_000  # of the clock samples of ten minutes the one of least round trip is kept
+SAMPLE_SLOT_MS = 3_600_000  # of the clock samples of an hour the one of least round trip is kept (LINK section 3)
 
 
 @dataclass(slots=True)
@@ -96,6 +96,7 @@ class Board:
 def load_boards(conn: sqlite3.Connection) -> dict[bytes, Board]:
     """Read all boards ever met, with their boots, cursors and descriptions."""
     boards: dict[int, Board] = {}
+    by_row: dict[int, Boot] = {}
     for device, uid, epoch, desc_crc, dropped in conn.execute(
         "select device, uid, epoch, desc_crc, dropped_total from device order by device"
     ):
@@ -106,6 +107,14 @@ def load_boards(conn: sqlite3.Connection) -> dict[bytes, Board]:
     ):
         board = boards[device]
         board.boots[number] = Boot(boot, number, next_seq, last_now_ms, last_boottime_ms, host, cause)
+        by_row[boot] = board.boots[number]
+    # A clock sample is a later contact than the HELLO that began the boot.
+    for boot, dev_ms, boottime_ms, host in conn.execute(
+        "select boot, max(dev_ms), boottime_ms, host_boot_id from clock_sample group by boot"
+    ):
+        if dev_ms > by_row[boot].last_now_ms:
+            by_row[boot].last_now_ms = dev_ms
+            by_row[boot].last_boottime_ms, by_row[boot].last_host_boot_id = boottime_ms, host
     for device, *description in conn.execute(
         "select device, channel, from_boot, from_seq, kind, exp10, flags, lo, hi, period_ds, noise, unit, name"
         " from channel order by device, channel, from_boot, from_seq"
@@ -113,6 +122,5 @@ def load_boards(conn: sqlite3.Connection) -> dict[bytes, Board]:
         version = Description(*description)
         boards[device].versions.setdefault(version.channel, []).append(version)
     for device, boot in conn.execute("select device, current_boot from device where current_boot is not null"):
-        by_row = {each.boot: each for each in boards[device].boots.values()}
         boards[device].current = by_row[boot]
     return {board.uid: board for board in boards.values()}

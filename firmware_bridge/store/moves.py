@@ -56,6 +56,11 @@ def move_some(conn: sqlite3.Connection) -> int:
         )
         if conn.total_changes - before < len(dated):
             _count_conflicts(conn, moved[-1][0])
+        conn.executemany(
+            "insert into cursor_mark (boot, next_seq) values (?, ?)"
+            " on conflict (boot) do update set next_seq = max(next_seq, excluded.next_seq)",
+            {boot: seq + 1 for _, _, boot, seq, *_ in rows}.items(),
+        )
         conn.executemany("delete from stage where stage = ?", moved)
         conn.execute("commit")
     except BaseException:

@@ -25,6 +25,14 @@ create table reading (
 ) without rowid, strict
 """
 
+CLOCK_SAMPLE_SQL = """
+create table clock_sample (
+    boot integer not null, dev_ms integer not null, host_boot_id text not null, boottime_ms integer not null,
+    wall_us integer not null, is_synced integer not null, rtt_ms integer not null,
+    primary key (boot, dev_ms)
+) without rowid, strict
+"""
+
 
 def prepare(conn: sqlite3.Connection) -> None:
     """Make or migrate the tables of an open file. The caller has refused newer versions and set the page size.
@@ -51,86 +59,37 @@ def _make_first(database: "Database") -> None:
 
 
 def _make_names(database: "Database") -> None:
-    """Devices, their boots and their channels are small integers elsewhere; these tables name them."""
-    database.table("device").create(
-        {
-            "device": int,
-            "uid": str,
-            "firmware": int,
-            "epoch": int,
-            "current_boot": int,
-            "desc_crc": int,
-            "dropped_total": int,
-            "conflicts": int,
-            "port": str,
-            "first_seen_us": int,
-        },
-        pk="device",
-        not_null={"uid", "firmware", "epoch", "dropped_total", "conflicts", "port", "first_seen_us"},
-        strict=True,
+    """Boards, their boots and their channels are small integers elsewhere; these tables name them."""
+    # current_boot, desc_crc: unknown until the board was linked, described.
+    _make(
+        database,
+        "device",
+        "uid: str, firmware: int, epoch: int, current_boot: int?, desc_crc: int?, dropped_total: int, conflicts: int,"
+        " port: str, first_seen_us: int",
     )
     database.table("device").create_index(["uid"], unique=True)
-    # number: epoch * 65536 + the board's 16-bit boot. last_*: what was known when the board was last heard.
-    database.table("boot").create(
-        {
-            "boot": int,
-            "device": int,
-            "number": int,
-            "reset_cause": int,
-            "last_now_ms": int,
-            "last_boottime_ms": int,
-            "last_host_boot_id": str,
-        },
-        pk="boot",
-        not_null={"device", "number", "reset_cause", "last_now_ms", "last_boottime_ms", "last_host_boot_id"},
-        foreign_keys=[("device", "device", "device")],
-        strict=True,
+    # number: epoch * 65536 + the board's 16-bit boot. last_*: what was known when the board was last heard. Rows are in
+    # the order of the boots.
+    _make(
+        database,
+        "boot",
+        "device: int, number: int, reset_cause: int, last_now_ms: int, last_boottime_ms: int, last_host_boot_id: str",
     )
     database.table("boot").create_index(["device", "number"], unique=True)
     # A description holds from record from_seq of boot from_boot on, until the next one of the same channel.
-    database.table("channel").create(
-        {
-            "channel_version": int,
-            "device": int,
-            "channel": int,
-            "from_boot": int,
-            "from_seq": int,
-            "kind": int,
-            "exp10": int,
-            "flags": int,
-            "lo": int,
-            "hi": int,
-            "period_ds": int,
-            "noise": int,
-            "unit": str,
-            "name": str,
-        },
-        pk="channel_version",
-        not_null={
-            "device",
-            "channel",
-            "from_boot",
-            "from_seq",
-            "kind",
-            "exp10",
-            "flags",
-            "lo",
-            "hi",
-            "period_ds",
-            "noise",
-            "unit",
-            "name",
-        },
-        foreign_keys=[("device", "device", "device")],
-        strict=True,
+    _make(
+        database,
+        "channel",
+        "device: int, channel: int, from_boot: int, from_seq: int, kind: int, exp10: int, flags: int, lo: int, hi: int,"
+        " period_ds: int, noise: int, unit: str, name: str",
+        key="channel_version",
     )
     database.table("channel").create_index(["device", "channel", "from_boot", "from_seq"], unique=True)
 
 
 def _make_records(database: "Database") -> None:
     """Every record is appended to stage and moves to reading within the hour; the view unites both."""
-    stage_columns = dict.fromkeys(["stage", *_READING_COLUMNS.split(", ")], int)
-    database.table("stage").create(stage_columns, pk="stage", not_null=set(stage_columns) - {"stage"}, strict=True)
+    _make(database, "stage", ", ".join(f"{column}: int" for column in _READING_COLUMNS.split(", ")))
     database.execute(READING_SQL)
     database.table("reading").create_index(["device", "channel", "utc_us"])
     database.create_view(
@@ -138,62 +97,40 @@ def _make_records(database: "Database") -> None:
         f"select {_READING_COLUMNS}, utc_us, time_quality from reading"
         f" union all select {_READING_COLUMNS}, null, 0 from stage",
     )
-    # next_seq: everything of this boot before it is committed. Changes in the same transaction as the rows.
-    database.table("cursor").create({"boot": int, "next_seq": int}, pk="boot", not_null={"next_seq"}, strict=True)
+    # Everything of a boot before next_seq is committed. Staged rows say so themselves, which keeps the cursor in their
+    # transaction and saves a page with every commit; the mark says it where no staged row does.
+    _make(database, "cursor_mark", "next_seq: int", key="boot")
+    database.create_view(
+        "cursor",
+        "select boot, max(next_seq) as next_seq from (select boot, next_seq from cursor_mark"
+        " union all select boot, seq + 1 from stage) group by boot",
+    )
 
 
 def _make_facts(database: "Database") -> None:
     """What is missing, what the clocks said, what the boards printed and counted, and which file was lost before."""
-    database.table("gap").create(
-        {
-            "gap": int,
-            "device": int,
-            "boot": int,
-            "first_seq": int,
-            "count": int,
-            "from_us": int,
-            "to_us": int,
-            "cause": str,
-            "noticed_us": int,
-        },
-        pk="gap",
-        not_null={"device", "cause", "noticed_us"},
-        foreign_keys=[("device", "device", "device")],
-        strict=True,
+    _make(
+        database,
+        "gap",
+        "device: int, boot: int?, first_seq: int?, count: int?, from_us: int?, to_us: int?, cause: str,"
+        " noticed_us: int",
     )
-    database.table("clock_sample").create(
-        {
-            "clock_sample": int,
-            "boot": int,
-            "dev_ms": int,
-            "host_boot_id": str,
-            "boottime_ms": int,
-            "wall_us": int,
-            "is_synced": int,
-            "rtt_ms": int,
-        },
-        pk="clock_sample",
-        not_null={"boot", "dev_ms", "host_boot_id", "boottime_ms", "wall_us", "is_synced", "rtt_ms"},
-        strict=True,
-    )
-    database.table("clock_sample").create_index(["boot", "dev_ms"])
-    database.table("device_log").create(
-        {"device_log": int, "port": str, "uid": str, "wall_us": int, "line": str},
-        pk="device_log",
-        not_null={"port", "wall_us", "line"},
-        strict=True,
-    )
-    counters = ("rx_crc_err", "retx", "dropped", "ring_used", "vcc_mv", "mcu_temp_c10")
-    database.table("link_stat").create(
-        {"device": int, "port": str, "wall_us": int, **dict.fromkeys(counters, int)},
-        pk="device",
-        not_null={"port", "wall_us", *counters},
-        strict=True,
-    )
-    database.table("lost_file").create(
-        {"lost_file": int, "moved_to": str, "noticed_us": int},
-        pk="lost_file",
-        not_null={"moved_to", "noticed_us"},
+    database.execute(CLOCK_SAMPLE_SQL)
+    _make(database, "device_log", "port: str, uid: str?, wall_us: int, line: str")
+    counters = "rx_crc_err: int, retx: int, dropped: int, ring_used: int, vcc_mv: int, mcu_temp_c10: int"
+    _make(database, "link_stat", f"port: str, wall_us: int, {counters}", key="device")
+    _make(database, "lost_file", "moved_to: str, noticed_us: int")
+
+
+def _make(database: "Database", table: str, columns: str, *, key: str = "") -> None:
+    """Make one strict table; `columns` reads "name: int, other: str?", where ? allows NULL. key: the table's name."""
+    types: dict[str, type] = {"int": int, "str": str}
+    named = dict(column.split(": ") for column in columns.split(", "))
+    key = key or table
+    database.table(table).create(
+        {key: int, **{name: types[kind.rstrip("?")] for name, kind in named.items()}},
+        pk=key,
+        not_null={name for name, kind in named.items() if not kind.endswith("?")},
         strict=True,
     )
 

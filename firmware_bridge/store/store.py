@@ -63,7 +63,7 @@ class Store:
         self._boot_rows = self.conn.execute("select coalesce(max(boot), 0) from boot").fetchone()[0]
         self._rows: list[Row] = []
         self._facts: list[tuple[str, Row]] = []
-        self._touched: dict[int, Boot] = {}
+        self._marks: dict[int, int] = {}
         self._arrived: dict[bytes, int] = {}
         self._stats: dict[int, Row] = {}
 
@@ -75,7 +75,7 @@ class Store:
     @property
     def has_waiting(self) -> bool:
         """Say whether a commit would write anything."""
-        return bool(self._rows or self._facts or self._touched)
+        return bool(self._rows or self._facts or self._marks)
 
     def hello(self, hello: Hello, port: str, now: HostNow) -> Linked:
         """Carry out what a HELLO means: write gap, boot and cursor, and say where to go on.
@@ -106,7 +106,7 @@ class Store:
             conn.execute(_UPSERT_BOOT, (boot.boot, board.device, boot.number, boot.reset_cause, *heard))
             facts = (hello.firmware, epoch, boot.boot, hello.dropped_total, port, board.device)
             conn.execute(_UPDATE_DEVICE, facts)
-            _write_cursor(conn, boot.boot, agreed.next_seq)
+            _write_mark(conn, boot.boot, agreed.next_seq)
             if gap is not None:
                 self._write_gap(conn, board, gap, now)
         # Memory follows only now, behind the commit.
@@ -143,9 +143,10 @@ class Store:
             quality, reason = judge(status, value, description)
             self._rows.append((board.device, boot.boot, seq, dev_ms, channel, status, value, quality, reason))
             taken.append((status, value, description))
-        for each in (boot, board.current):
+        for each in {boot.boot: boot, board.current.boot: board.current}.values():
             each.next_seq = max(each.next_seq, arrived.next_seq)
-            self._touched[each.boot] = each
+            if not taken or each is not boot:
+                self._marks[each.boot] = each.next_seq  # no row of this boot says it
         self._arrived[uid] = arrived.next_seq
         return taken
 
@@ -167,7 +168,7 @@ class Store:
         self._facts.append(("update device set desc_crc = ? where device = ?", (heard.desc_crc, board.device)))
 
     def uptime(self, uid: bytes, heard: UptimeHeard, now: HostNow) -> None:
-        """Take a clock sample in: the first of a boot at once, then the one of least round trip in ten minutes."""
+        """Take a clock sample in: the first of a boot at once, then the one of least round trip in an hour."""
         board = self._boards[uid]
         boot = board.current
         assert boot is not None, "an uptime comes only after a HELLO was reconciled"
@@ -180,8 +181,6 @@ class Store:
         board.slot, due = _compete(board.slot, sample, rtt_ms, dev_ms // SAMPLE_SLOT_MS)
         for each in due:
             self._facts.append((_INSERT_SAMPLE, each))
-            last = (boot.last_now_ms, boot.last_boottime_ms, boot.last_host_boot_id)
-            self._facts.append((_UPSERT_BOOT, (boot.boot, board.device, boot.number, boot.reset_cause, *last)))
 
     def stat(self, uid: bytes, stat: Stat, port: str, now: HostNow) -> None:
         """Take a board's counters in; the newest ones are written when the hour's records are moved (`keep_stats`)."""
@@ -207,12 +206,12 @@ class Store:
         if self.has_waiting:
             with self._transaction() as conn:
                 conn.executemany(_INSERT_STAGE, self._rows)
-                for boot in self._touched.values():
-                    _write_cursor(conn, boot.boot, boot.next_seq)
+                for boot, next_seq in self._marks.items():
+                    _write_mark(conn, boot, next_seq)
                 for sql, values in self._facts:
                     conn.execute(sql, values)
         arrived = self._arrived
-        self._rows, self._facts, self._touched, self._arrived = [], [], {}, {}
+        self._rows, self._facts, self._marks, self._arrived = [], [], {}, {}
         return arrived
 
     def checkpoint_if_large(self) -> None:
@@ -304,7 +303,7 @@ _INSERT_CHANNEL = (
     " period_ds, noise, unit, name) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _INSERT_SAMPLE = (
-    "insert into clock_sample (boot, dev_ms, host_boot_id, boottime_ms, wall_us, is_synced, rtt_ms)"
+    "insert or replace into clock_sample (boot, dev_ms, host_boot_id, boottime_ms, wall_us, is_synced, rtt_ms)"
     " values (?, ?, ?, ?, ?, ?, ?)"
 )
 _UPSERT_STAT = (
@@ -313,8 +312,8 @@ _UPSERT_STAT = (
 )
 
 
-def _write_cursor(conn: sqlite3.Connection, boot: int, next_seq: int) -> None:
-    conn.execute("insert or replace into cursor (boot, next_seq) values (?, ?)", (boot, next_seq))
+def _write_mark(conn: sqlite3.Connection, boot: int, next_seq: int) -> None:
+    conn.execute("insert or replace into cursor_mark (boot, next_seq) values (?, ?)", (boot, next_seq))
 
 
 def _compete(slot: SampleSlot, sample: Row, rtt_ms: int, number: int) -> tuple[SampleSlot, list[Row]]:

@@ -25,24 +25,19 @@ BOOTS = 1 << 16
 EXIT_REFUSED = 1
 
 
-class _Uid(click.ParamType[bytes]):
-    name = "HEX"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
-        if isinstance(value, bytes):
-            return value
-        try:
-            uid = bytes.fromhex(str(value))
-        except ValueError:
-            uid = b""
-        if len(uid) != UID_BYTES or uid in (bytes(UID_BYTES), b"\xff" * UID_BYTES):
-            self.fail(_("a uid is 16 hex digits, not all 0 and not all f"), param, ctx)
-        return uid
+def _uid(_context: click.Context, _parameter: click.Parameter, text: str) -> bytes:
+    try:
+        uid = bytes.fromhex(text)
+    except ValueError:
+        uid = b""
+    if len(uid) != UID_BYTES or uid in (bytes(UID_BYTES), b"\xff" * UID_BYTES):
+        raise click.BadParameter(_("a uid is 16 hex digits, not all 0 and not all f"))
+    return uid
 
 
 @click.command(help=_("Be a sensor board on a pseudo terminal that PATH points to, until SIGTERM."))
 @click.option("--link", type=click.Path(path_type=Path), required=True, metavar="PATH")
-@click.option("--uid", type=_Uid(), required=True)
+@click.option("--uid", callback=_uid, required=True, metavar="HEX")
 @click.option("--name", default="fridge-1", show_default=True, help=_("Name of the measured channel, 16 characters."))
 @click.option("--kind", type=click.Choice(["fridge", "freezer", "shelf", "ambient"]), default="fridge")
 @click.option("--door", is_flag=True, help=_("Also report a door, edge by edge."))
