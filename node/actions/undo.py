@@ -76,8 +76,8 @@ def _target(connection: sqlite3.Connection, who: int, target: bytes | None) -> D
         if action is not None and action.verb in UNDOABLE_VERBS:
             return action
     else:
-        for action in last_actions(connection, who, UNDO_ACTIONS_MAX):
-            if not action.is_undone and action.verb in UNDOABLE_VERBS:
+        for action in last_actions(connection, who, UNDO_ACTIONS_MAX, verbs=UNDOABLE_VERBS):
+            if not action.is_undone:
                 return action
     raise Refused(
         "undo.nothing",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -118,11 +119,15 @@ def movements_of_action(connection: sqlite3.Connection, action: DoneAction) -> l
     return [_movement(row) for row in rows.fetchall()]
 
 
-def last_actions(connection: sqlite3.Connection, who: int | None = None, limit: int = 20) -> list[DoneAction]:
-    """Return the last actions of a person, or of everybody, newest first."""
+def last_actions(
+    connection: sqlite3.Connection, who: int | None = None, limit: int = 20, *, verbs: Collection[str] = ()
+) -> list[DoneAction]:
+    """Return the last actions of a person, or of everybody, newest first; of some verbs alone where any are given."""
+    marks = ", ".join(f"'{verb}'" for verb in verbs if verb.isalpha())
+    only = f"AND verb IN ({marks})" if marks else ""
     rows = connection.execute(
         "SELECT action_id, verb, stream, first_seq, event_count, hlc, who, undone_by IS NOT NULL FROM action"
-        " WHERE :who IS NULL OR who = :who ORDER BY hlc DESC LIMIT :limit",
+        f" WHERE (:who IS NULL OR who = :who) {only} ORDER BY hlc DESC LIMIT :limit",
         {"who": who, "limit": min(limit, ROWS_MAX)},
     )
     return [
