@@ -87,7 +87,9 @@ def shim() -> Path:
 @lru_cache(maxsize=1)
 def _built(compiler: str) -> Path:
     name = f"shim-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]}.so"
-    folder = BUILT if os.access(BUILT.parent, os.W_OK) else Path(tempfile.gettempdir()) / f"larder-built-{os.getuid()}"
+    # LD_PRELOAD is cut at spaces and colons, and nothing quotes them.
+    is_usable = os.access(BUILT.parent, os.W_OK) and not {" ", ":"} & set(str(BUILT))
+    folder = BUILT if is_usable else Path(tempfile.gettempdir()) / f"larder-built-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if (folder / name).exists():
         return folder / name
