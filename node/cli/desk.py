@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from node.errors import LarderError, NotSavedNow
+from node.errors import N_, LarderError, NotSavedNow
 from node.language import _
 from node.ledger import read
 from node.ledger.locks import LockHolder
@@ -65,15 +65,16 @@ class Writing:
 @contextmanager
 def reading(desk: Desk) -> Iterator[sqlite3.Connection]:
     """Open the market read-only. Raises LocalFault, and NotSavedNow where the disk cannot be read now."""
-    connection = read.open_reader(desk.places)
+    connection = _opened(desk)
     try:
         if not is_fold_current(connection):
             connection.close()
             _bring_tables_up_to_date(desk)
-            connection = read.open_reader(desk.places)
+            connection = _opened(desk)
         yield connection
     except sqlite3.Error as error:
-        raise storage_fault(error, desk.places) from error
+        fault = storage_fault(error, desk.places)
+        raise (_unreadable(fault, desk) if isinstance(fault, NotSavedNow) else fault) from error
     finally:
         connection.close()
 
@@ -119,6 +120,24 @@ class WaitNotice:
         purpose = safe_text(holder.purpose, PURPOSE_CELLS_MAX)
         sentence = _("another program is writing (process {pid}, {purpose})").format(pid=holder.pid, purpose=purpose)
         print(sentence, file=sys.stderr, flush=True)
+
+
+def _opened(desk: Desk) -> sqlite3.Connection:
+    try:
+        return read.open_reader(desk.places)
+    except NotSavedNow as fault:
+        raise _unreadable(fault, desk) from fault
+
+
+def _unreadable(fault: NotSavedNow, desk: Desk) -> NotSavedNow:
+    """Say of a reader what the store says of a writer: nothing was to be saved here."""
+    return NotSavedNow(
+        "market.unreadable",
+        N_("The market cannot be read now ({reason})."),
+        N_("Check the card and the rights of {folder}, then try again."),
+        reason=str(fault.values.get("reason", fault.error_id)),
+        folder=str(desk.places.market_db.parent),
+    )
 
 
 def _bring_tables_up_to_date(desk: Desk) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from node.cli.desk import Desk
-from node.errors import LarderError
+from node.errors import N_, LarderError, LocalFault
 from node.language import _, error_text
 from node.text import safe_text
 
@@ -29,12 +29,25 @@ SENTENCE_CELLS_MAX = 1_000
 
 
 def answer(desk: Desk, value: msgspec.Struct, lines: Iterable[str]) -> None:
-    """Print the answer of a verb, as lines or as one JSON object on one line, and flush it."""
-    if desk.is_json:
-        print(json_line(value))
-    else:
-        sys.stdout.write("".join(f"{safe_text(line, LINE_CELLS_MAX)}\n" for line in lines))
-    sys.stdout.flush()
+    """Print the answer of a verb, as lines or as one JSON object on one line, and flush it.
+
+    Raises LocalFault where it cannot be written, and then what the verb does was done all the same.
+    """
+    text = (
+        json_line(value) + "\n" if desk.is_json else "".join(f"{safe_text(line, LINE_CELLS_MAX)}\n" for line in lines)
+    )
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise  # whoever read has gone; the boundary keeps quiet about it
+    except OSError as error:
+        raise LocalFault(
+            "output.lost",
+            N_("The answer could not be written ({reason})."),
+            N_("What the verb does was done: look at it with larder history."),
+            reason=error.strerror or str(error),
+        ) from error
 
 
 def json_line(value: object) -> str:

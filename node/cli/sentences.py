@@ -76,5 +76,5 @@ def allergens_text(item: Item) -> str:
     if item.allergens is None:
         return _("allergens not declared")
     if not item.allergens:
-        return _("no allergen declared in it")
+        return _("declared: none of the 14 allergens")
     return _("allergens: {names}").format(names=" ".join(item.allergens))

@@ -52,7 +52,10 @@ def undo_verb(desk: Desk, target: str | None, action_id: bytes) -> None:
             action_id=action_id.hex(),
             undone_action_id=undone.action_id.hex(),
             verb=undone.verb,
-            movements=[movement_answer(movement) for movement in undone.movements],
+            # As they stand now, whether this is the first answer or the same action sent again.
+            movements=[
+                msgspec.structs.replace(movement_answer(movement), is_taken_back=True) for movement in undone.movements
+            ],
         )
         answer(desk, value, _undone_lines(undone, action_id))
 
