@@ -120,8 +120,8 @@ def _found(tx: Transaction, name: str, key: NodeKey) -> None:
         write_pending(tx, event)
         fold(tx.connection, event, member=origin, clock=clock)
     tx.connection.execute(
-        "INSERT INTO writer (id, origin, stream, next_seq, hlc, witness) VALUES (1, ?, ?, 1, ?, ?)",
-        (origin, stream, first.hlc, tx.witness),
+        "INSERT INTO writer (id, origin, stream, witness) VALUES (1, ?, ?, ?)",
+        (origin, stream, tx.witness),
     )
     seal(tx, key, blocks_max=2)
 

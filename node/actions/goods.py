@@ -120,7 +120,7 @@ def receive(
         ),
         who,
     )
-    finish(tx, appender, [event], action_id=action_id, verb="receive", who=who)
+    finish(tx, [event], action_id=action_id, verb="receive", who=who)
     return Received(found, _lot(tx, event.dot), quantity_milli, _on_hand(tx, found.item_id))
 
 
@@ -165,7 +165,7 @@ def sell(
     for take in takes:
         fact = Moved(take.lot.lot_id, int(kind), -take.quantity_milli, None, int(basis), int(DiscardReason.NONE))
         events.append(appender.append(fact, who))
-    finish(tx, appender, events, action_id=action_id, verb="issue" if kind is MoveKind.ISSUE else "sell", who=who)
+    finish(tx, events, action_id=action_id, verb="issue" if kind is MoveKind.ISSUE else "sell", who=who)
     taken = tuple(Taken(take.lot, take.quantity_milli) for take in takes)
     return Sold(found, taken, quantity_milli, sum(lot.on_hand_milli for lot in ours) - quantity_milli, missing_milli)
 
@@ -198,7 +198,7 @@ def discard(
     appender = Appender(tx)
     fact = Moved(lot_id, int(MoveKind.DISCARD), -gone_milli, None, int(Basis.CHOSEN), int(reason))
     event = appender.append(fact, who)
-    finish(tx, appender, [event], action_id=action_id, verb="discard", who=who)
+    finish(tx, [event], action_id=action_id, verb="discard", who=who)
     return Discarded(found, lot, gone_milli, reason, _on_hand(tx, found.item_id))
 
 

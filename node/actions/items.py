@@ -53,7 +53,7 @@ def add_item(
     if allergens is not None:
         fields["allergens"] = [code for code in ALLERGENS if code in allergens]
     events = [_set(tx, appender, item_key(item_id, field), value, who) for field, value in fields.items()]
-    finish(tx, appender, events, action_id=action_id, verb="item", who=who)
+    finish(tx, events, action_id=action_id, verb="item", who=who)
     return known_item(tx, item_id)
 
 
@@ -67,7 +67,7 @@ def set_par(tx: Transaction, *, action_id: bytes, who: int, item_id: str, par_mi
     appender = Appender(tx)
     key = par_key(item_id, load_writer(tx.connection).origin)
     event = _set(tx, appender, key, par_milli, who)
-    finish(tx, appender, [event], action_id=action_id, verb="par", who=who)
+    finish(tx, [event], action_id=action_id, verb="par", who=who)
     return known_item(tx, item_id)
 
 

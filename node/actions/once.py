@@ -8,7 +8,6 @@ from __future__ import annotations
 import sqlite3
 
 from node.domain.lots import Dot
-from node.ledger.append import Appender
 from node.ledger.events import Event
 from node.ledger.read import DoneAction
 from node.ledger.store import Transaction
@@ -31,9 +30,8 @@ def find_action(connection: sqlite3.Connection, action_id: bytes) -> DoneAction 
     return DoneAction(action_id, verb, Dot(stream, first_seq), event_count, hlc, who, bool(is_undone))
 
 
-def finish(tx: Transaction, appender: Appender, events: list[Event], *, action_id: bytes, verb: str, who: int) -> None:
-    """Keep where the log stands, and that these consecutive events were this action."""
-    appender.done()
+def finish(tx: Transaction, events: list[Event], *, action_id: bytes, verb: str, who: int) -> None:
+    """Keep that these consecutive events were this action."""
     tx.connection.execute(
         "INSERT INTO action (action_id, verb, stream, first_seq, event_count, hlc, who) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (action_id, verb, events[0].dot.stream, events[0].dot.seq, len(events), events[-1].hlc, who),

@@ -65,7 +65,7 @@ def undo(tx: Transaction, *, action_id: bytes, who: int, target: bytes | None = 
         )
         for movement in planned.movements
     ]
-    finish(tx, appender, events, action_id=action_id, verb="undo", who=who)
+    finish(tx, events, action_id=action_id, verb="undo", who=who)
     tx.connection.execute("UPDATE action SET undone_by = ? WHERE action_id = ?", (action_id, planned.action_id))
     return planned
 

@@ -57,4 +57,4 @@ def describe_unit(
         appender.append(RegisterSet(key, value, [head.dot for head in heads(tx.connection, key)]), who)
         for key, value in told.items()
     ]
-    finish(tx, appender, events, action_id=action_id, verb="unit", who=who)
+    finish(tx, events, action_id=action_id, verb="unit", who=who)

@@ -42,22 +42,24 @@ class Node:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._stop = threading.Event()
+        self._news = threading.Event()
         self._beaten_s = clock.monotonic_s()
         self._trouble = ""
 
     def stop(self) -> None:
         """Ask everything to end."""
         self._stop.set()
+        self._news.set()
 
     def run(self) -> None:
         """Work until stopped."""
         worker = threading.Thread(target=self._keep, name="keeper", daemon=True)
         worker.start()
         notify("READY=1", f"STATUS={_('Keeping the ledger.')}")
-        while True:
+        while not self._stop.is_set():
+            self._news.clear()
             self._say("running")
-            if self._stop.wait(HEARTBEAT_EVERY_S):
-                break
+            self._news.wait(HEARTBEAT_EVERY_S)
         notify("STOPPING=1")
         worker.join(STOP_WITHIN_S)
         self._say("stopped")
@@ -94,8 +96,10 @@ class Node:
         report(sentence)
 
     def _beat(self, trouble: str) -> None:
-        self._trouble = trouble
         self._beaten_s = clock.monotonic_s()
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._news.set()
 
     def _say(self, state: str) -> None:
         is_alive = clock.monotonic_s() - self._beaten_s < BEAT_MAX_AGE_S

@@ -18,7 +18,7 @@ _ENCODER = msgspec.msgpack.Encoder()
 
 
 class Appender:
-    """Appends within one transaction. `done` must be called once at the end, and is by `appending`."""
+    """Appends within one transaction. Where the log stands is read from the log itself, so no counter can differ."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
@@ -47,14 +47,6 @@ class Appender:
         self._write(event)
         return event
 
-    def done(self) -> None:
-        """Keep where the log stands now."""
-        writer = self._writer
-        self._tx.connection.execute(
-            "UPDATE writer SET stream = ?, next_seq = ?, hlc = ?, witness = ? WHERE id = 1",
-            (writer.stream, writer.next_seq, writer.hlc, writer.witness),
-        )
-
     def _new_stream(self, old: Writer) -> Writer:
         writer, event = opened(
             self._tx.connection,
@@ -63,6 +55,9 @@ class Appender:
             witness=self._tx.witness,
             purpose=StreamPurpose.MARKET,
             reason=StreamReason.HEAD_NOT_CONFIRMED,
+        )
+        self._tx.connection.execute(
+            "UPDATE writer SET stream = ?, witness = ? WHERE id = 1", (writer.stream, writer.witness)
         )
         self._writer = writer
         self._write(event)

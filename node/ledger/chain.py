@@ -183,7 +183,7 @@ def _check_fold(connection: sqlite3.Connection, digest: str) -> None:
         statements = connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
         for (sql,) in statements:
             again.execute(sql)
-        again.execute("INSERT INTO writer VALUES (?, ?, ?, ?, ?, ?)", _writer_row(connection))
+        again.execute("INSERT INTO writer VALUES (?, ?, ?, ?)", _writer_row(connection))
         if refold(connection, again) != digest:
             raise LocalFault(
                 "verify.fold",

@@ -72,10 +72,14 @@ def _fold_movement(connection: sqlite3.Connection, event: Event, fact: Moved, me
         ),
     )
     _contribute(connection, fact.lot, member, fact.kind, fact.quantity_milli)
-    connection.execute(
-        "UPDATE lot SET on_hand_milli = on_hand_milli + ? WHERE stream = ? AND seq = ? AND member = ?",
+    row = connection.execute(
+        "UPDATE lot SET on_hand_milli = on_hand_milli + ? WHERE stream = ? AND seq = ? AND member = ?"
+        " RETURNING on_hand_milli",
         (fact.quantity_milli, *fact.lot, member),
-    )
+    ).fetchone()
+    # The flag is touched only when it changes, so that its index is not written at every sale.
+    if row is not None and (row[0] == 0 or row[0] == fact.quantity_milli):
+        connection.execute("UPDATE lot SET is_open = ? WHERE stream = ? AND seq = ?", (int(row[0] != 0), *fact.lot))
 
 
 def _fold_lot(connection: sqlite3.Connection, event: Event, fact: LotReceived, member: bytes, clock: int) -> None:
@@ -87,7 +91,8 @@ def _fold_lot(connection: sqlite3.Connection, event: Event, fact: LotReceived, m
     ).fetchone()
     connection.execute(
         "INSERT INTO lot (stream, seq, item_id, unit, quantity_milli, use_by, best_before, sell_by, produced, batch,"
-        " supplier, member, hlc, clock, who, on_hand_milli) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " supplier, member, hlc, clock, who, on_hand_milli, is_open)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *event.dot,
             fact.item_id,
@@ -104,6 +109,7 @@ def _fold_lot(connection: sqlite3.Connection, event: Event, fact: LotReceived, m
             clock,
             event.who,
             on_hand_milli,
+            int(on_hand_milli != 0),
         ),
     )
 

@@ -26,7 +26,7 @@ CREATE TABLE pending (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE head (
   stream BLOB NOT NULL PRIMARY KEY, origin BLOB NOT NULL, purpose INTEGER NOT NULL, blocks INTEGER NOT NULL,
-  events INTEGER NOT NULL, hash BLOB NOT NULL
+  events INTEGER NOT NULL, hash BLOB NOT NULL, hlc INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
 
@@ -35,7 +35,7 @@ CREATE TABLE movement (
   stream BLOB NOT NULL, seq INTEGER NOT NULL, lot_stream BLOB NOT NULL, lot_seq INTEGER NOT NULL,
   kind INTEGER NOT NULL, quantity_milli INTEGER NOT NULL, about_stream BLOB, about_seq INTEGER,
   basis INTEGER NOT NULL, reason INTEGER NOT NULL, member BLOB NOT NULL, hlc INTEGER NOT NULL,
-  clock INTEGER NOT NULL, who INTEGER NOT NULL, PRIMARY KEY (stream, seq)
+  clock INTEGER NOT NULL, who INTEGER NOT NULL, PRIMARY KEY (hlc, stream, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX movement_by_lot ON movement (lot_stream, lot_seq);
 CREATE TABLE contrib (
@@ -46,11 +46,11 @@ CREATE TABLE lot (
   stream BLOB NOT NULL, seq INTEGER NOT NULL, item_id TEXT NOT NULL, unit INTEGER NOT NULL,
   quantity_milli INTEGER NOT NULL, use_by INTEGER, best_before INTEGER, sell_by INTEGER, produced INTEGER,
   batch TEXT, supplier TEXT, member BLOB NOT NULL, hlc INTEGER NOT NULL, clock INTEGER NOT NULL, who INTEGER NOT NULL,
-  on_hand_milli INTEGER NOT NULL, PRIMARY KEY (stream, seq)
+  on_hand_milli INTEGER NOT NULL, is_open INTEGER NOT NULL, PRIMARY KEY (stream, seq)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX lot_on_hand ON lot (item_id) WHERE on_hand_milli <> 0;
+CREATE INDEX lot_open ON lot (item_id) WHERE is_open = 1;
+CREATE INDEX lot_by_item ON lot (item_id);
 CREATE INDEX lot_by_hlc ON lot (hlc);
-CREATE INDEX movement_by_hlc ON movement (hlc);
 CREATE TABLE reg_head (
   key TEXT NOT NULL, stream BLOB NOT NULL, seq INTEGER NOT NULL, value BLOB NOT NULL, member BLOB NOT NULL,
   hlc INTEGER NOT NULL, who INTEGER NOT NULL, PRIMARY KEY (key, stream, seq)
@@ -75,8 +75,7 @@ CREATE TABLE item (
 _LOCAL = """
 CREATE TABLE setting (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE writer (
-  id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), origin BLOB NOT NULL, stream BLOB NOT NULL,
-  next_seq INTEGER NOT NULL, hlc INTEGER NOT NULL, witness TEXT NOT NULL
+  id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), origin BLOB NOT NULL, stream BLOB NOT NULL, witness TEXT NOT NULL
 ) STRICT;
 CREATE TABLE action (
   action_id BLOB NOT NULL PRIMARY KEY, verb TEXT NOT NULL, stream BLOB NOT NULL, first_seq INTEGER NOT NULL,

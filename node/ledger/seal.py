@@ -62,8 +62,8 @@ def group_id(connection: sqlite3.Connection) -> bytes:
     return bytes(group)
 
 
-def store_block(connection: sqlite3.Connection, block: Block) -> None:
-    """Keep a block and move the head of its stream."""
+def store_block(connection: sqlite3.Connection, block: Block, *, last_hlc: int) -> None:
+    """Keep a block and move the head of its stream; `last_hlc` is the clock value of its last event."""
     header = block.header
     connection.execute(
         "INSERT INTO block (stream, n, first_seq, event_count, origin, hash, frame) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -78,8 +78,8 @@ def store_block(connection: sqlite3.Connection, block: Block) -> None:
         ),
     )
     connection.execute(
-        "UPDATE head SET blocks = ?, events = ?, hash = ? WHERE stream = ?",
-        (header.n + 1, header.first_seq + header.event_count, block.block_hash, header.stream),
+        "UPDATE head SET blocks = ?, events = ?, hash = ?, hlc = ? WHERE stream = ?",
+        (header.n + 1, header.first_seq + header.event_count, block.block_hash, last_hlc, header.stream),
     )
 
 
@@ -129,7 +129,7 @@ def _seal_block(
             if len(events) == 1:
                 raise
             events = events[: len(events) // 2]
-    store_block(connection, block)
+    store_block(connection, block, last_hlc=events[-1].hlc)
     connection.execute("DELETE FROM pending WHERE stream = ? AND seq < ?", (stream, head.events + len(events)))
     return block
 

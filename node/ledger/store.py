@@ -66,6 +66,7 @@ class MarketStore:
         self._connection = connection
         self._locks = locks
         self._wal = Path(f"{places.market_db}-wal")
+        self._file = str(places.market_db)
 
     @staticmethod
     def open(
@@ -159,7 +160,7 @@ class MarketStore:
 
     def _witness(self) -> str:
         """Say under which boot and in which file we write: another one means the stream may not go on."""
-        status = os.stat(self._places.market_db)  # noqa: PTH116 - on the path of every sale
+        status = os.stat(self._file)  # noqa: PTH116 - on the path of every sale
         return f"{clock.boot_id()}/{status.st_dev}:{status.st_ino}"
 
 

@@ -31,8 +31,14 @@ class Writer(NamedTuple):
 
 def load_writer(connection: sqlite3.Connection) -> Writer:
     """Return the row that says where our log stands."""
-    row = connection.execute("SELECT origin, stream, next_seq, hlc, witness FROM writer WHERE id = 1").fetchone()
-    return Writer(*row)
+    origin, stream, witness = connection.execute("SELECT origin, stream, witness FROM writer WHERE id = 1").fetchone()
+    last = connection.execute(
+        "SELECT seq + 1, hlc FROM pending WHERE stream = ? ORDER BY seq DESC LIMIT 1", (stream,)
+    ).fetchone()
+    if last is None:
+        last = connection.execute("SELECT events, hlc FROM head WHERE stream = ?", (stream,)).fetchone()
+    next_seq, hlc = last
+    return Writer(origin, stream, next_seq, hlc, witness)
 
 
 def opened(
@@ -56,8 +62,8 @@ def opened(
         )
     ]
     connection.execute(
-        "INSERT INTO head (stream, origin, purpose, blocks, events, hash) VALUES (?, ?, ?, 0, 0, ?)",
-        (stream, origin, purpose, NO_BLOCK_BEFORE),
+        "INSERT INTO head (stream, origin, purpose, blocks, events, hash, hlc) VALUES (?, ?, ?, 0, 0, ?, ?)",
+        (stream, origin, purpose, NO_BLOCK_BEFORE, hlc),
     )
     fact = StreamOpened(int(purpose), int(reason), VERSION, previous[-_PREVIOUS_MAX:])
     return Writer(origin, stream, 1, hlc, witness), Event(Dot(stream, 0), hlc, 0, fact)

@@ -87,7 +87,7 @@ def find_items(connection: sqlite3.Connection, text: str, limit: int = 50) -> li
     where, values = _like_all(words)
     rows = connection.execute(
         f"SELECT {_ITEM_COLUMNS} FROM item i WHERE {where} ORDER BY lower(i.name) <> ?,"
-        " NOT EXISTS (SELECT 1 FROM lot WHERE lot.item_id = i.item_id AND on_hand_milli <> 0), i.is_starter, i.name"
+        " NOT EXISTS (SELECT 1 FROM lot WHERE lot.item_id = i.item_id AND is_open = 1), i.is_starter, i.name"
         " LIMIT ?",
         (*values, " ".join(words), min(limit, ROWS_MAX)),
     )
@@ -97,7 +97,7 @@ def find_items(connection: sqlite3.Connection, text: str, limit: int = 50) -> li
 def lots(connection: sqlite3.Connection, item_id: str, limit: int = 100) -> list[Lot]:
     """Return our own lots of an item that have anything on hand (or are oversold), first expired first."""
     rows = connection.execute(
-        f"SELECT {_LOT_COLUMNS} FROM lot WHERE item_id = ? AND on_hand_milli <> 0"
+        f"SELECT {_LOT_COLUMNS} FROM lot WHERE item_id = ? AND is_open = 1"
         " AND member = (SELECT origin FROM writer WHERE id = 1)"
         " ORDER BY coalesce(use_by, best_before, 9999999), hlc, stream, seq LIMIT ?",
         (item_id, min(limit, LOTS_MAX)),
@@ -148,7 +148,7 @@ SELECT {_ITEM_COLUMNS}, coalesce(l.on_hand, 0), coalesce(l.past, 0), coalesce(l.
     sum(CASE WHEN use_by < :day THEN on_hand_milli ELSE 0 END) AS past,
     min(CASE WHEN on_hand_milli > 0 THEN use_by END) AS use_by,
     min(CASE WHEN on_hand_milli > 0 THEN best_before END) AS best_before, max(on_hand_milli < 0) AS is_oversold
-  FROM lot WHERE on_hand_milli <> 0 AND member = (SELECT origin FROM writer WHERE id = 1) GROUP BY item_id
+  FROM lot WHERE is_open = 1 AND member = (SELECT origin FROM writer WHERE id = 1) GROUP BY item_id
 ) l ON l.item_id = i.item_id"""
 
 EXPIRING_DAYS = 3

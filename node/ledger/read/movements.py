@@ -105,7 +105,9 @@ def movements(connection: sqlite3.Connection, item_id: str | None = None, limit:
 def movements_of_action(connection: sqlite3.Connection, action: DoneAction) -> list[Movement]:
     """Return the movements of one action, in their order. Takings-back that came later are not among them."""
     inner = _MOVEMENTS.format(
-        movement_where="WHERE m.stream = :stream AND m.seq BETWEEN :first AND :last",
+        # Events of one action have consecutive clock values, and movements are kept in the order of the clock.
+        movement_where="WHERE m.hlc BETWEEN :hlc - :last + :first AND :hlc AND m.stream = :stream"
+        " AND m.seq BETWEEN :first AND :last",
         lot_where="AND l.stream = :stream AND l.seq BETWEEN :first AND :last",
     )
     rows = connection.execute(
@@ -114,6 +116,7 @@ def movements_of_action(connection: sqlite3.Connection, action: DoneAction) -> l
             "stream": action.first.stream,
             "first": action.first.seq,
             "last": action.first.seq + action.event_count - 1,
+            "hlc": action.wall_ms,
         },
     )
     return [_movement(row) for row in rows.fetchall()]

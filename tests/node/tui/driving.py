@@ -1,0 +1,106 @@
+"""Drive the screen in a test: start it with a standing clock, scan with chosen gaps, wait for it, read its text."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from unittest.mock import patch
+
+from textual import events
+from textual.pilot import Pilot
+
+from node import clock
+from node.clock import Moment
+from node.places import Places
+from node.tui.app import LarderApp
+from node.tui.dialogs.letters import PAUSE_S
+from tests.node.tui.builders import a_moment
+
+WAIT_S = 20.0
+POLL_S = 0.005
+Driver = Pilot[int]
+
+
+@asynccontextmanager
+async def the_screen(
+    places: Places, *, now: Callable[[], Moment] = a_moment, size: tuple[int, int] = (80, 24)
+) -> AsyncIterator[tuple[LarderApp, Driver]]:
+    """Run the app without a terminal until the block ends, and wait for Home first."""
+    # Transactions read the same clock, in the writing thread.
+    with patch.object(clock, "now", now):
+        app = LarderApp(places, now=now)
+        try:
+            async with app.run_test(size=size) as pilot:
+                await until(lambda: app.status is not None and "Reading" not in text_of(app))
+                yield app, pilot
+        finally:
+            app.writer.close()
+            app.reader.close()
+
+
+async def until(holds: Callable[[], object], wait_s: float = WAIT_S) -> None:
+    """Wait until something holds; fails after the deadline."""
+    deadline_s = time.monotonic() + wait_s
+    while not holds():
+        assert time.monotonic() < deadline_s, "it never came true"
+        await asyncio.sleep(POLL_S)
+
+
+def text_of(app: LarderApp) -> str:
+    """Return what is on the screen as plain lines. Textual has no public way to get it; the version is pinned."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+
+async def shows(app: LarderApp, words: str) -> None:
+    """Wait until the words are on the screen."""
+    try:
+        await until(lambda: words in text_of(app))
+    except AssertionError:
+        raise AssertionError(f"{words!r} is not on the screen:\n{text_of(app)}") from None
+
+
+async def settled(app: LarderApp, pilot: Driver) -> None:
+    """Wait until nothing is held, asked or unsaved any more."""
+    await until(lambda: app._router.deadline_s is None)
+    await until(lambda: app.writer.backlog().count == 0)
+    await pilot.pause()
+
+
+async def scan(
+    app: LarderApp, pilot: Driver, code: str, *, gap_ms: float = 2, suffix: tuple[str, ...] = ("enter",)
+) -> None:
+    """Type a code as a scanner does: the events carry chosen times, so the gaps are exact on any machine."""
+    at_s = time.monotonic()
+    for key in [*code, *suffix]:
+        name = {"\x1d": "ctrl+right_square_bracket"}.get(key, key)
+        event = events.Key(name, key if len(key) == 1 else None)
+        event.time = at_s
+        app.post_message(event)
+        at_s += gap_ms / 1000
+    await asyncio.sleep(max(0.0, at_s - time.monotonic()))
+    await until(lambda: app._router.deadline_s is None)
+    await pilot.pause()
+
+
+async def press(app: LarderApp, pilot: Driver, *keys: str) -> None:
+    """Press keys one at a time, as a person does: each has acted before the next one comes."""
+    for key in keys:
+        await pilot.press(key)
+        await until(lambda: app._router.deadline_s is None)
+        await pilot.pause()
+
+
+async def say_yes(app: LarderApp, pilot: Driver) -> None:
+    """Answer the open question by a `y` that stands alone: nothing 200 ms before it and nothing after."""
+    question = app.screen
+    await asyncio.sleep(PAUSE_S + POLL_S)
+    await press(app, pilot, "y")
+    await until(lambda: app.screen is not question)
+
+
+async def write(app: LarderApp, pilot: Driver, text: str) -> None:
+    """Type text by hand."""
+    await press(app, pilot, *("space" if character == " " else character for character in text))
