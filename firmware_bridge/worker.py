@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from firmware_bridge.clock import HostNow
+from firmware_bridge.language import _
 from firmware_bridge.link.events import (
     CommandAnswered,
     DescriptionsHeard,
@@ -180,9 +181,9 @@ class Worker(threading.Thread):
                 self._name = event.descriptions[0].name if event.descriptions else None
                 self._writer.submit(self, event)
             elif isinstance(event, NewerLinkHeard):
-                self._last_error = "the board speaks a newer link"
+                self._last_error = _("The board speaks a newer link than this bridge knows.")
             elif isinstance(event, CommandAnswered):
                 if event.answer is None:
-                    self._last_error = "the board does not answer commands"
+                    self._last_error = _("The board does not answer a command.")
             elif not isinstance(event, StateChanged):
                 self._writer.submit(self, event)

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from firmware_bridge.clock import HostNow
+from firmware_bridge.language import _
 from firmware_bridge.link.events import (
     DescriptionsHeard,
     HelloHeard,
@@ -242,13 +243,13 @@ class Writer(threading.Thread):
     def _reconcile(self, listener: Listener, heard: HelloHeard, now: HostNow) -> None:
         owner = self._owners.get(heard.hello.uid)
         if owner is not None and owner is not listener:
-            listener.deliver(Rejected(heard, f"the same board is in use on {owner.path}"))
+            listener.deliver(Rejected(heard, _("The same board is in use on {port}.").format(port=owner.path)))
             return
         self._commit(now)
         try:
             linked = self._store.hello(heard.hello, listener.path, now)
         except TooManyDevices:
-            listener.deliver(Rejected(heard, "too many boards"))
+            listener.deliver(Rejected(heard, _("There are too many boards for one bridge.")))
             return
         with self._changed:
             for uid in [uid for uid, known in self._owners.items() if known is listener]:

@@ -46,6 +46,7 @@ PROBE_FAST_MS, PROBE_FAST_FOR_MS = 200, 3_000  # HELLO_REQ each 200 ms for 3 s (
 PROBE_SLOW_MS = 2_000  # then each 2 s, also when stale (LINK section 3)
 PROBE_IDLE_AFTER_MS, PROBE_IDLE_MS = 30_000, 30_000  # a port that never answered: once per 30 s (LINK section 4)
 NEWER_LINK_ASK_MS = 10_000  # at most one HELLO_REQ in 10 s for version or type errors (LINK section 1)
+HELLO_AGAIN_MS = 200  # a second HELLO of the boot just linked is the answer to our own question, not news
 WAKE_AFTER_MS = 1_000  # one extra delimiter in front after more than 1 s of silence (LINK section 1)
 PENDING_BYTES_MAX = 64 * 1024  # bytes waiting to be sent (LINK section 4); all that is dropped is asked or said again
 
@@ -74,7 +75,7 @@ class HostSession:
         self._is_reconciling = False
         self._has_ever_answered = False
         self._opened_at_ms = 0
-        self._heard_at_ms = 0
+        self._heard_at_ms = self._linked_at_ms = 0
         self._sent_at_ms: int | None = None
         self._probed_at_ms: int | None = None
         self._newer_asked_at_ms: int | None = None
@@ -126,7 +127,7 @@ class HostSession:
             return self._take_events()
         self.uid, self.boot = hello.uid, hello.boot
         self.next_seq = self.seen_seq = next_seq
-        self._heard_at_ms = now_ms
+        self._heard_at_ms = self._linked_at_ms = now_ms
         # Descriptions are asked for before the first ACK lets the records flow, so that they are judged as they come.
         self._asking.linked(hello, known_desc_crc, now_ms)
         self._send_all(self._asking.take_requests(), now_ms)
@@ -203,8 +204,11 @@ class HostSession:
         self._has_ever_answered = True
         if self._is_reconciling:
             return
-        if self.state in LIVE_STATES and (hello.boot != self.boot or hello.uid != self.uid):
-            self._move(Happening.OTHER_BOOT)
+        if self.state in LIVE_STATES:
+            if hello.boot != self.boot or hello.uid != self.uid:
+                self._move(Happening.OTHER_BOOT)
+            elif now_ms - self._linked_at_ms < HELLO_AGAIN_MS:
+                return
         self._is_reconciling = True
         self._events.append(HelloHeard(hello, now_ms))
 

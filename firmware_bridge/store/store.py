@@ -66,6 +66,7 @@ class Store:
         self._marks: dict[int, int] = {}
         self._arrived: dict[bytes, int] = {}
         self._stats: dict[int, Row] = {}
+        self._checkpoint_at_bytes = CHECKPOINT_WAL_BYTES
 
     @property
     def records_waiting(self) -> int:
@@ -215,9 +216,10 @@ class Store:
         return arrived
 
     def checkpoint_if_large(self) -> None:
-        """Bring a long write-ahead log into the file; a reader in the way only delays it."""
-        if wal_bytes(self._path) >= CHECKPOINT_WAL_BYTES:
+        """Bring a long write-ahead log into the file; with a reader in the way it may grow by as much again first."""
+        if wal_bytes(self._path) >= self._checkpoint_at_bytes:
             self.checkpoint()
+            self._checkpoint_at_bytes = wal_bytes(self._path) + CHECKPOINT_WAL_BYTES
 
     def checkpoint(self) -> None:
         """Bring the write-ahead log into the file."""

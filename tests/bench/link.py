@@ -4,8 +4,8 @@ decode: bytes a second through the host's real receiver, record tuples included,
 (11,520 bytes a second); LINK section 10 wants at least 3,000 times that, and 1,000 times in chunks of 16 bytes.
 
 written_per_day: a day of 8 boards with one probe at 10 s each, through the real store: records, clock samples,
-counters, commits each 5 s of simulated time, hourly moves, checkpoints; LINK section 10 wants at most 60 MB. Counted are
-the bytes handed over by write calls (`wchar` of /proc/self/io): they are the same on every file system.
+counters, commits each 5 s of simulated time, hourly moves, checkpoints; LINK section 10 wants at most 60 MB. Counted
+are the bytes handed over by write calls (`wchar` of /proc/self/io): they are the same on every file system.
 written_blocks_per_day is what the kernel then sent to the disk in blocks of its own (`write_bytes`): 0 on a file system
 in memory, no target.
 """

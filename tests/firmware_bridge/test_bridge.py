@@ -130,8 +130,13 @@ def test_a_board_that_is_killed_and_keeps_its_ring_loses_nothing(shop: Shop) -> 
         board = shop.board("--period-s", "0.05")
     board.end()
     shop.board("--period-s", "3600")
-    until(lambda: len(shop.stored()) >= len(shop.produced()) >= 75, what="all is stored")
-    assert_stored_is_produced(shop)
+    until(
+        lambda: set(shop.stored_records()) >= set(shop.produced()) and len(shop.produced()) >= 75, what="all is stored"
+    )
+    stored = shop.stored_records()
+    assert len(stored) == len(set(stored))
+    # A board killed between its ring and its list made a record that only the ring knows.
+    assert len(set(stored) - set(shop.produced())) <= 3
     assert shop.query("select count(*) from gap") == [(0,)]
     assert len({boot for boot, *_ in shop.stored()}) >= 4
 
@@ -183,7 +188,7 @@ def test_two_ports_with_one_board_name_the_second_is_refused(shop: Shop) -> None
     shop.board("--period-s", "0.1", link="b")
     until(lambda: shop.port_states().get("b") == "refused", what="the second one is refused")
     error = {Path(port["port"]).name: port["last_error"] for port in shop.heartbeat()["ports"]}["b"]
-    assert error == f"the same board is in use on {shop.ports / 'a'}"
+    assert error == f"The same board is in use on {shop.ports / 'a'}."
     assert shop.port_states()["a"] == "linked"
 
 
@@ -240,7 +245,8 @@ def test_a_disk_that_refuses_loses_nothing_and_says_so(shop: Shop, tmp_path: Pat
     released = tmp_path / "released"
     shop.board("--period-s", "0.05")
     environment = faulty(shop.database.parent, refuse=refusal, refuse_from=400, refuse_until=released)
-    shop.bridge("--commit-interval-s", "1", environment=environment)
+    # Every value is beyond this bound, so every record is a commit and the 400th write comes soon.
+    shop.bridge("--alarm-above", "fridge-1=-40", environment=environment)
     until(lambda: shop.heartbeat().get("state") == "disk_refuses", what="the refusal shows")
     assert shop.heartbeat()["message"].startswith("The disk refuses: ")
     stored = len(shop.stored())
