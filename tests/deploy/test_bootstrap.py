@@ -107,6 +107,7 @@ def forbid_filling(*_: object) -> None:
     raise AssertionError("the environment was ready and is filled again")
 
 
+@pytest.mark.slow
 def test_an_environment_is_filled_once_and_then_used_as_it_is(
     tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +118,7 @@ def test_an_environment_is_filled_once_and_then_used_as_it_is(
     assert venv == tool.ensure_venv(root, with_dev=False)
 
 
+@pytest.mark.slow
 def test_the_command_runs_from_a_path_with_spaces_and_umlauts_under_another_locale(
     tool: ModuleType, tmp_path: Path
 ) -> None:

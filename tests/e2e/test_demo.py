@@ -90,6 +90,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+@pytest.mark.slow
 def test_the_story_is_played_kept_and_can_be_opened_again(folder: Path) -> None:
     for opening in (1, 2):
         command = [*DEMO, "--plain", "--seconds", "8", "--data", str(folder)]
