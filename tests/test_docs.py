@@ -1,4 +1,4 @@
-"""The README tells the truth: each example ends as it says, every verb and key is in it, and none is made up.
+"""The README tells the truth: each example ends as it says, every verb and key is in it, and none is made up."""
 
 from __future__ import annotations
 
