@@ -59,7 +59,7 @@ def known_item(connection: sqlite3.Connection, typed: str) -> read.Item:
     raise Refused(
         "item.unknown_name",
         N_("No item is known by '{typed}'."),
-        N_("Look for it with: larder items WORD"),
+        N_("Look for it with: larder items WORD; or add it: larder receive NAME QUANTITY --name NAME"),
         typed=safe_text(typed.strip(), TYPED_CELLS),
     )
 

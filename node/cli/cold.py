@@ -61,6 +61,7 @@ class ColdAnswer(msgspec.Struct, frozen=True, kw_only=True):
 @as_json
 @click.pass_obj
 def cold_verb(desk: Desk, named: tuple[str, str] | None, kind: str | None) -> None:
+    """Print every cold unit, after naming one where that is asked."""
     if kind is not None and named is None:
         raise click.UsageError(_("--kind goes with --name SENSOR NAME"))
     if named is not None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from node.errors import N_, LarderError, NotSavedNow
+from node.errors import N_, NotSavedNow
 from node.language import _
 from node.ledger import read
 from node.ledger.locks import LockHolder
@@ -93,7 +93,7 @@ def writing(desk: Desk) -> Iterator[Writing]:
         raise
     except sqlite3.Error as error:
         raise storage_fault(error, desk.places) from error
-    except LarderError:
+    except BaseException:
         close_store(store)
         raise
     notice.is_silent = True

@@ -49,6 +49,7 @@ class DiscardAnswer(msgspec.Struct, frozen=True, kw_only=True):
 def discard_verb(
     desk: Desk, code_or_name: str, quantity: str, lot_named: str, reason: str, yes: bool, action_id: bytes
 ) -> None:
+    """Ask, discard, and print what is left."""
     with writing(desk) as market:
         item = known_item(market.reader, code_or_name)
         done = lot_of_action(market.reader, action_id)

@@ -55,6 +55,7 @@ class RebuildAnswer(msgspec.Struct, frozen=True, kw_only=True):
 @as_json
 @click.pass_obj
 def init_verb(desk: Desk, name: str) -> None:
+    """Make a market and print what comes next."""
     from node.actions.founding import create_market
 
     market = create_market(desk.places, name=name, moment=clock.now())
@@ -73,6 +74,7 @@ def init_verb(desk: Desk, name: str) -> None:
 @as_json
 @click.pass_obj
 def verify_verb(desk: Desk) -> None:
+    """Check the whole log; a fault is raised and names the first thing wrong."""
     from node.actions.keeping import verify
 
     with reading(desk) as connection:
@@ -99,6 +101,7 @@ def verify_verb(desk: Desk) -> None:
 @as_json
 @click.pass_obj
 def rebuild_verb(desk: Desk) -> None:
+    """Make the tables again and print the digest of what they hold."""
     from node.actions.keeping import open_market, rebuild
 
     store = open_market(desk.places, lock_wait_s=desk.wait_s, on_wait=WaitNotice(is_silent=desk.is_json))

@@ -121,6 +121,7 @@ class Larder(click.Group):
 @click.version_option(VERSION, prog_name=PROGRAM, message="%(prog)s %(version)s")
 @click.pass_context
 def larder(context: click.Context, data: Path | None, who: str | None, wait_s: float) -> None:
+    """Keep what the options before the verb said."""
     context.obj = Desk(places_from_environment(data), who, wait_s)
 
 

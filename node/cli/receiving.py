@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from hashlib import blake2b
@@ -33,6 +34,7 @@ from node.tui.sentences import date_text, lot_name, quantity_text
 NO_ALLERGENS = "none"
 _UNITS = {word: unit for unit, word in UNIT_WORDS.items()}
 _ACTION_ID_BYTES = 16
+_WHOLE_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}\Z")
 
 
 class ReceiveAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +98,7 @@ def receive_verb(
     action_id: bytes,
     **of_new_item: str | None,
 ) -> None:
+    """Receive, add the item where it is new, and print what is on hand."""
     dates = (_label_date(use_by), _label_date(best_before))
     with writing(desk) as market:
         new = _new_item(market, of_new_item)
@@ -156,11 +159,8 @@ def _label_date(typed: str | None) -> date | None:
     if not typed:
         return None
     moment = clock.now()
-    try:
-        return date.fromisoformat(typed.strip())
-    except ValueError:
-        pass  # not the whole date: read it against today
-    if moment.quality is clock.ClockQuality.NOT_SET:
+    if moment.quality is clock.ClockQuality.NOT_SET and not _WHOLE_DATE.match(typed.strip()):
+        # What is typed short is read against today, and nobody knows what day it is.
         raise Refused(
             "date.clock_not_set",
             N_("The clock is not set, so '{text}' cannot be read as a date."),

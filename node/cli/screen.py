@@ -15,6 +15,7 @@ from node.language import _
 @click.pass_obj
 @click.pass_context
 def tui_verb(context: click.Context, desk: Desk) -> None:
+    """Open the screen and end with its exit code."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Refused(
             "screen.no_terminal",

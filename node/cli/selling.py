@@ -53,6 +53,7 @@ class SellAnswer(msgspec.Struct, frozen=True, kw_only=True):
 @as_json
 @click.pass_obj
 def sell_verb(desk: Desk, code_or_name: str, quantity: str, lot_named: str | None, yes: bool, action_id: bytes) -> None:
+    """Sell, and print what went out of which lot."""
     _hand_out(desk, MoveKind.SELL, code_or_name, quantity, lot_named, is_yes=yes, action_id=action_id)
 
 
@@ -67,6 +68,7 @@ def sell_verb(desk: Desk, code_or_name: str, quantity: str, lot_named: str | Non
 def issue_verb(
     desk: Desk, code_or_name: str, quantity: str, lot_named: str | None, yes: bool, action_id: bytes
 ) -> None:
+    """Issue, and print what went out of which lot."""
     _hand_out(desk, MoveKind.ISSUE, code_or_name, quantity, lot_named, is_yes=yes, action_id=action_id)
 
 

@@ -112,6 +112,7 @@ class _Facts(msgspec.Struct, frozen=True):
 @as_json
 @click.pass_obj
 def status_verb(desk: Desk) -> None:
+    """Print the whole page."""
     moment = clock.now()
     with reading(desk) as connection:
         facts = _facts(desk, connection, moment)

@@ -84,6 +84,7 @@ class ParAnswer(msgspec.Struct, frozen=True, kw_only=True):
 @as_json
 @click.pass_obj
 def stock_verb(desk: Desk, text: tuple[str, ...], show: str, with_lots: bool) -> None:
+    """Print the stock list, at most 500 lines of it."""
     words, today = " ".join(text), judged_day(clock.now())
     with reading(desk) as connection:
         rows = read.stock(connection, words, show, today=today)
@@ -100,6 +101,7 @@ def stock_verb(desk: Desk, text: tuple[str, ...], show: str, with_lots: bool) ->
 @as_json
 @click.pass_obj
 def items_verb(desk: Desk, text: tuple[str, ...]) -> None:
+    """Print the items that match, at most 50."""
     with reading(desk) as connection:
         # One more than is shown, to know whether there are more.
         found = read.find_items(connection, " ".join(text), ITEMS_MAX + 1)
@@ -115,6 +117,7 @@ def items_verb(desk: Desk, text: tuple[str, ...]) -> None:
 @as_json
 @click.pass_obj
 def lots_verb(desk: Desk, code_or_name: str) -> None:
+    """Print the lots of one item, at most 100."""
     today = judged_day(clock.now())
     with reading(desk) as connection:
         item = known_item(connection, code_or_name)
@@ -136,6 +139,7 @@ def lots_verb(desk: Desk, code_or_name: str) -> None:
 @as_json
 @click.pass_obj
 def par_verb(desk: Desk, code_or_name: str, quantity: str, action_id: bytes) -> None:
+    """Set a par level and print it."""
     from node.actions.items import set_par
 
     with writing(desk) as market:

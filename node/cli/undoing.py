@@ -45,6 +45,7 @@ class HistoryAnswer(msgspec.Struct, frozen=True, kw_only=True):
 @as_json
 @click.pass_obj
 def undo_verb(desk: Desk, target: str | None, action_id: bytes) -> None:
+    """Take an action back and print the movements that it had made."""
     wanted = read_hex_id(target) if target else None
     with writing(desk) as market:
         undone = market.act("undo", lambda tx, who: undo(tx, action_id=action_id, who=who, target=wanted))
@@ -85,6 +86,7 @@ def _undone_lines(undone: Undone, action_id: bytes) -> list[str]:
 @as_json
 @click.pass_obj
 def history_verb(desk: Desk, code_or_name: str | None, limit: int) -> None:
+    """Print the last movements."""
     with reading(desk) as connection:
         item_id = known_item(connection, code_or_name).item_id if code_or_name else None
         # One more than is shown, to know whether there are more.

@@ -8,7 +8,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,18 @@ import pytest
 
 from node.places import Places
 from tests.components import need_program
-from tests.node.cli.verbs import MILK, WAIT_S, answer, command, environment, lines, process, refusal, run
+from tests.node.cli.verbs import (
+    MILK,
+    WAIT_S,
+    a_program_that_holds_the_lock,
+    answer,
+    command,
+    environment,
+    lines,
+    process,
+    refusal,
+    run,
+)
 
 HOSTILE = "[red]x[/]\x1b[2J\u202e"
 VERBS_THAT_READ = (("stock",), ("status",), ("cold",), ("items", "milk"), ("lots", "food/milk-whole"), ("verify",))
@@ -170,31 +180,6 @@ def test_a_market_is_not_made_where_nothing_can_be_written(tmp_path: Path) -> No
         done = process(Places(folder.root / "market"), "init", "--name", "Harbour", prefix=prefix)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith(f"The market could not be made in {folder.root / 'market'}")
-
-
-HOLD_THE_LOCK = """
-import fcntl, os, sys
-descriptor = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
-fcntl.flock(descriptor, fcntl.LOCK_EX)
-os.pwrite(descriptor, f"{os.getpid()} stock \\x1b[2Jtaking".encode().ljust(96), 0)
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-@contextmanager
-def a_program_that_holds_the_lock(places: Places) -> Iterator[int]:
-    """A process that took the market's lock and hangs; yields its pid."""
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD_THE_LOCK, str(places.market_lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    try:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        yield holder.pid
-    finally:
-        holder.kill()
-        holder.communicate()
 
 
 def test_a_hanging_program_is_waited_for_named_and_then_it_is_not_saved_now(harbour: Places) -> None:

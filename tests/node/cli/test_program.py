@@ -16,7 +16,18 @@ from node import VERSION
 from node.cli.main import VERBS, load
 from node.ledger import read
 from node.places import Places
-from tests.node.cli.verbs import CHECKOUT, MILK, WAIT_S, answer, command, environment, lines, process, run
+from tests.node.cli.verbs import (
+    CHECKOUT,
+    MILK,
+    WAIT_S,
+    a_program_that_holds_the_lock,
+    answer,
+    command,
+    environment,
+    lines,
+    process,
+    run,
+)
 from tests.node.tui.terminal import Terminal
 
 HEAVY = {"textual", "paho", "serial", "sqlite_utils", "cryptography", "babel"}
@@ -192,6 +203,26 @@ def test_ctrl_c_at_a_question_ends_with_130_and_nothing_written(harbour: Places)
         assert finish(terminal) == 130
         assert b"Traceback" not in terminal.output
     assert answer(harbour, "verify")["pending_event_count"] == 1
+
+
+def test_ctrl_c_while_another_program_writes_ends_with_130_at_once(harbour: Places) -> None:
+    answer(harbour, "receive", "food/milk-whole", "5")
+    with (
+        a_program_that_holds_the_lock(harbour),
+        Terminal(command(harbour, "sell", "food/milk-whole"), environment()) as terminal,
+    ):
+        terminal.wait_for(b"another program is writing")
+        terminal.process.send_signal(signal.SIGINT)
+        assert finish(terminal) == 130
+        assert b"Traceback" not in terminal.output
+    assert answer(harbour, "verify")["pending_event_count"] == 1
+
+
+def test_the_screen_opens_on_a_terminal_and_its_end_is_the_end_of_the_verb(harbour: Places) -> None:
+    with Terminal(command(harbour, "tui"), environment(TERM="xterm-256color")) as terminal:
+        terminal.wait_for(b"Harbour")
+        terminal.press(b"\x11")  # Ctrl+Q
+        assert finish(terminal) == 0
 
 
 def test_a_reader_that_goes_away_is_no_fault(harbour: Places) -> None:

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +78,28 @@ def process(
         timeout=WAIT_S,
         check=False,
     )
+
+
+HOLD_THE_LOCK = """
+import fcntl, os, sys
+descriptor = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+fcntl.flock(descriptor, fcntl.LOCK_EX)
+os.pwrite(descriptor, f"{os.getpid()} stock \\x1b[2Jtaking".encode().ljust(96), 0)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def a_program_that_holds_the_lock(places: Places) -> Iterator[int]:
+    """A process that took the market's lock and hangs; yields its pid."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD_THE_LOCK, str(places.market_lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        yield holder.pid
+    finally:
+        holder.kill()
+        holder.communicate()
