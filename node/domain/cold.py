@@ -77,6 +77,10 @@ HYSTERESIS_S = 10 * _MINUTE
 PERIODS_UNKNOWN = 3
 PERIODS_STALE = 2
 PERIODS_MISSING = 3
+# A reading of a board that reports faster than the bridge commits (each 5 s) is this old before anybody can see it; only
+# what is older says that something is silent.
+STALE_AGE_MS_MIN = 10_000
+MISSING_AGE_MS_MIN = 15_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +121,9 @@ class _Excursion:
 
 def quality_of(newest: Sample | None, period_ms: int) -> str:
     """Return the quality word for the newest reading of a channel that reports every `period_ms`."""
-    if newest is None or newest.age_ms > PERIODS_MISSING * period_ms:
+    if newest is None or newest.age_ms > max(PERIODS_MISSING * period_ms, MISSING_AGE_MS_MIN):
         return "MISSING"
-    if newest.age_ms > PERIODS_STALE * period_ms:
+    if newest.age_ms > max(PERIODS_STALE * period_ms, STALE_AGE_MS_MIN):
         return "STALE"
     return "GOOD" if newest.is_good else "SUSPECT"
 

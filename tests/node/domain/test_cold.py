@@ -88,6 +88,15 @@ def test_silence_is_stale_then_missing_whatever_the_last_value_was() -> None:
     assert status([], rules=FRIDGE, period_ms=PERIOD_MS).quality == "MISSING"
 
 
+def test_a_fast_board_is_not_called_silent_while_the_bridge_gathers_a_commit() -> None:
+    samples = a_course((10, 3.0), step_s=1, newest_age_s=6)
+    assert status(samples, rules=FRIDGE, period_ms=1_000).quality == "GOOD"
+    samples = a_course((10, 3.0), step_s=1, newest_age_s=11)
+    assert status(samples, rules=FRIDGE, period_ms=1_000).quality == "STALE"
+    samples = a_course((10, 3.0), step_s=1, newest_age_s=16)
+    assert status(samples, rules=FRIDGE, period_ms=1_000).quality == "MISSING"
+
+
 def test_a_doubtful_value_is_never_good() -> None:
     samples = [*a_course((10, 3.0)), Sample(1_000, 85_000, False)]
     assert status(samples, rules=FRIDGE, period_ms=PERIOD_MS).quality == "SUSPECT"
