@@ -130,13 +130,18 @@ def boards(market: Market, count: int) -> None:
         market.boards[name] = market.shop.board(*options, link=name, uid=uid)
 
 
-def larder(market: Market, verb: str, *arguments: str) -> dict[str, object]:
+def larder(market: Market, name: str, *arguments: str) -> dict[str, object]:
+    """Run a verb of the checkout on a market."""
+    return verb(market.data, name, *arguments)
+
+
+def verb(data: Path, name: str, *arguments: str) -> dict[str, object]:
     """Run a verb of the checkout to its end and return its answer."""
-    command = [sys.executable, "-m", "node.cli.main", "--data", str(market.data), verb, *arguments, "--json"]
+    command = [sys.executable, "-m", "node.cli.main", "--data", str(data), name, *arguments, "--json"]
     done = subprocess.run(
         command, env=AS_IT_IS.environment, capture_output=True, text=True, timeout=DEADLINE_S, check=False
     )
-    assert done.returncode == 0, f"larder {verb} ended with {done.returncode}: {done.stderr}"
+    assert done.returncode == 0, f"larder {name} ended with {done.returncode}: {done.stderr}"
     answer: dict[str, object] = json.loads(done.stdout)
     return answer
 

@@ -1,0 +1,99 @@
+"""Runs Larder's processes under a log of every write and sync, with the acknowledgements in the same log.
+
+Not the model of a cut (tests/faults/power.py) and not the judge. Processes that share a log file share its order.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.killing import GTIN, running
+from tests.e2e.mutants import AS_IT_IS, Build
+from tests.faults import faulty
+from tests.firmware_bridge.running import until
+
+FOLDER = Path(__file__).parent
+UID = "01eeffc0420000b1"
+DEADLINE_S = 90.0
+HOT_ABOVE = "fridge-1=5"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What runs, on what, how slow its disk is (both ends of each sync's time in ms), and where all is written down."""
+
+    data: Path
+    log: Path
+    build: Build = AS_IT_IS
+    sync_ms: tuple[int, int] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        # Made first: the build's variables stand on top of those of the shim.
+        return {**faulty(self.data, log=self.log, sync_ms=self.sync_ms), **self.build.environment}
+
+
+def sell_many(run: Run, sales: int, *options: str) -> list[str]:
+    """Sell in one process until it has ended; return the action ids it acknowledged."""
+    command = [sys.executable, str(FOLDER / "selling_process.py"), str(run.data), GTIN, str(sales), *options]
+    done = subprocess.run(command, env=run.environment, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@contextmanager
+def a_node(run: Run) -> Iterator[None]:
+    """Have larder-node beside what runs, ended cleanly afterwards, in the same log."""
+    with running([sys.executable, "-m", "node.daemon.main", "--data", str(run.data)], run.environment) as node:
+        until((run.data / "run" / "node.json").exists, what="larder-node is at work", deadline_s=DEADLINE_S)
+        yield
+        end(node)
+
+
+@contextmanager
+def a_witness_board(run: Run, ports: Path, records: int, period_ms: int) -> Iterator[Path]:
+    """Have a board whose acknowledgements go to the log; gives the file in which they can be read, too."""
+    ports.mkdir()
+    heard = ports.parent / "heard"
+    command = [sys.executable, str(FOLDER / "witness_board.py"), str(ports / "fridge"), UID, str(records)]
+    with heard.open("wb") as output:
+        board = subprocess.Popen([*command, str(period_ms)], env=run.environment, stdout=output)
+    try:
+        until(lambda: heard.read_text() != "", what="the board is ready", deadline_s=DEADLINE_S)
+        yield heard
+        board.terminate()
+        assert board.wait(DEADLINE_S) == 0
+    finally:
+        if board.poll() is None:
+            board.kill()
+            board.wait()
+
+
+def bridge_until(run: Run, ports: Path, heard: Path, count: int) -> None:
+    """Run larder-bridge until the board has heard that so many records are kept, then end it cleanly."""
+    options = ("--data", str(run.data), "--ports", f"{ports}/*", "--commit-interval-s", "1")
+    command = [sys.executable, "-m", "firmware_bridge.main", *options, "--alarm-above", HOT_ABOVE]
+    with running(command, run.environment) as bridge:
+        until(
+            lambda: acknowledged_before(heard.read_text().splitlines()) >= count,
+            what=f"{count} records are acknowledged",
+            deadline_s=DEADLINE_S,
+        )
+        end(bridge)
+
+
+def acknowledged_before(lines: list[str]) -> int:
+    """Return the number before which all records of the witness board are acknowledged, by these lines of it."""
+    return max((int(line.split()[1]) for line in lines if line.startswith("acknowledged ")), default=0)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Ask a process to end and check that it did so well."""
+    process.terminate()
+    _out, err = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, err
