@@ -87,11 +87,14 @@ def verify_verb(desk: Desk) -> None:
         digest=found.digest,
     )
     blocks = ngettext("ok: {count} signed block", "ok: {count} signed blocks", found.blocks)
+    waiting = ngettext(
+        "ok: {count} fact waits for a signature", "ok: {count} facts wait for a signature", found.pending_events
+    )
     lines = [
-        _("{blocks} with {events} facts in {streams} streams").format(
+        _("{blocks}, facts in them {events}, streams {streams}").format(
             blocks=blocks.format(count=found.blocks), events=found.sealed_events, streams=found.streams
         ),
-        _("ok: {count} facts wait for a signature").format(count=found.pending_events),
+        waiting.format(count=found.pending_events),
         _("ok: the tables are what the log gives, digest {digest}").format(digest=found.digest),
     ]
     answer(desk, value, lines)

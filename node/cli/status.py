@@ -199,7 +199,7 @@ def _stock_lines(facts: _Facts) -> list[str]:
             "stock: {count} items, {low} below par, {expiring} with a date in the next 3 days",
             totals.item_count,
         ).format(count=totals.item_count, low=totals.low_count, expiring=totals.expiring_count),
-        _("today: {received} lines received, {sold} sold or issued, {discarded} discarded").format(
+        _("today: lines received {received}, sold or issued {sold}, discarded {discarded}").format(
             received=today.received_lines, sold=today.sold_lines, discarded=today.discarded_lines
         ),
     ]

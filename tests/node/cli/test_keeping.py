@@ -67,7 +67,8 @@ def test_verify_covers_what_is_signed_and_what_waits(harbour: Places) -> None:
     counts = (told["stream_count"], told["block_count"], told["sealed_event_count"], told["pending_event_count"])
     assert counts == (2, 3, 4, 1)
     said = lines(harbour, "verify")
-    assert said[0] == "ok: 3 signed blocks with 4 facts in 2 streams"
+    assert said[0] == "ok: 3 signed blocks, facts in them 4, streams 2"
+    assert said[1] == "ok: 1 fact waits for a signature"
     assert said[2].endswith(told["digest"])
 
 

@@ -38,7 +38,7 @@ def test_what_is_due_and_what_is_low_come_before_the_totals(harbour: Places) -> 
     ]
     assert said[4].startswith("LOW ")
     assert said[5] == "stock: 2 items, 1 below par, 1 with a date in the next 3 days"
-    assert said[6] == "today: 2 lines received, 1 sold or issued, 0 discarded"
+    assert said[6] == "today: lines received 2, sold or issued 1, discarded 0"
     assert "log: 2 signed blocks, 4 facts wait for a signature" in said
     assert said[-3].startswith("last: sold Milk (whole) 1 l, lot NOW, by nobody named, ")
 
