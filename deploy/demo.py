@@ -142,6 +142,10 @@ def main() -> int:
     except Stopped as stopped:
         print(_("Stopped."), file=sys.stderr)
         return 128 + stopped.number
+    except BrokenPipeError:
+        # Whoever read the facts has gone, so there is nobody to tell; Python must not try again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
     except (Failed, OSError) as error:
         print(f"FAIL: {error}", file=sys.stderr)
         if options.plain:

@@ -12,13 +12,14 @@ import glob
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from firmware_bridge.store.read import counts, open_telemetry
+from firmware_bridge.store.read import TelemetryUnreadable, counts, open_telemetry
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.prefix) / "bin"
@@ -179,16 +180,19 @@ class Market:
     def verb(self, *arguments: str) -> dict[str, Any]:
         """Do what a person would type as `larder ARGUMENTS` and return its JSON object. Raises Failed."""
         command = [str(BIN / "larder"), "--data", str(self.folder), *arguments, "--json"]
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=VERB_WITHIN_S,
-            start_new_session=True,
-            preexec_fn=self.tie,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=VERB_WITHIN_S,
+                start_new_session=True,
+                preexec_fn=self.tie,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Failed(f"larder {' '.join(arguments)}: no answer within {VERB_WITHIN_S:.0f} s") from error
         if done.returncode != 0:
             raise failure(arguments, done.stderr)
         answer: dict[str, Any] = json.loads(done.stdout)
@@ -203,12 +207,16 @@ class Market:
         return {port["name"] for port in heartbeat["ports"] if port["state"] == "linked" and port["name"]}
 
     def readings_stored(self) -> int:
-        """Return how many readings are committed in telemetry.db; 0 before there is one."""
+        """Return how many readings are committed in telemetry.db; 0 before there is one. Raises Failed."""
         try:
             connection = open_telemetry(self.folder / "telemetry" / "telemetry.db")
         except FileNotFoundError:
             return 0
+        except TelemetryUnreadable as error:
+            raise Failed(str(error)) from error
         try:
             return counts(connection).readings
+        except sqlite3.Error as error:
+            raise Failed(f"telemetry.db: {error}") from error
         finally:
             connection.close()

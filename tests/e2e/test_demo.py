@@ -136,6 +136,18 @@ def test_a_part_that_dies_ends_the_story_with_a_sentence(folder: Path) -> None:
     assert leftovers(folder) == []
 
 
+def test_a_reader_that_goes_away_ends_it_quietly(folder: Path) -> None:
+    command = [*DEMO, "--plain", "--seconds", "600", "--data", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None and demo.stderr is not None
+        demo.stdout.readline()
+        demo.stdout.close()
+        errors = demo.stderr.read()
+    assert demo.returncode == 1
+    assert "Traceback" not in errors
+    assert leftovers(folder) == []
+
+
 def test_without_a_folder_it_uses_one_of_its_own_and_removes_it(tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     done = subprocess.run([*DEMO, "--seconds", "8"], env=environment, capture_output=True, text=True, check=False)
