@@ -124,7 +124,7 @@ class LarderApp(Navigation):
 
     def _watch_saving(self) -> None:
         backlog = self.writer.backlog()
-        if backlog.count == 0 and self._saving_said is None:
+        if not self.is_showing or (backlog.count == 0 and self._saving_said is None):
             return
         self.draw_frame()
         sentence = saving_sentence(backlog)

@@ -55,15 +55,22 @@ class Working(App[int]):
         """The screen that is worked on, below any dialog."""
         return next(screen for screen in reversed(self.screen_stack) if isinstance(screen, FactScreen))
 
+    @property
+    def is_showing(self) -> bool:
+        """Tell whether there is a screen to draw on; while the program ends there is none."""
+        return self.is_running and bool(self.screen_stack)
+
     def look_for_changes(self) -> None:
         """Read again what may have changed."""
         raise NotImplementedError
 
     def draw_frame(self) -> None:
         """Draw the rows that are the same on every screen."""
+        if not self.is_showing:
+            return
         moment = self.now()
         self.front.draw_frame(self.status, saving_words(self.writer.backlog(), self._saved_at), moment)
-        if self.status is not None:
+        if self.status is not None and self.front.is_built:
             self.front.on_tick(self.status, moment)
 
     # Reading.
@@ -77,11 +84,12 @@ class Working(App[int]):
             try:
                 answer = await self.reader.ask(question)
             except LarderError as error:
-                self.front.say_error(error)
+                self._say_error(error)
             except sqlite3.Error as error:
-                self.front.say_error(storage_fault(error, self.places))
+                self._say_error(storage_fault(error, self.places))
             else:
-                show(answer)
+                if self.is_showing:
+                    show(answer)
 
         self.in_background(ask(), group)
 
@@ -130,7 +138,13 @@ class Working(App[int]):
         self.post_message(OnLoop(call))
 
     def on_on_loop(self, message: OnLoop) -> None:
-        message.call()
+        """Handle a report of the writing thread; once the screen is gone nobody is left to be told."""
+        if self.is_showing:
+            message.call()
+
+    def _say_error(self, error: LarderError) -> None:
+        if self.is_showing:
+            self.front.say_error(error)
 
     def tell_undone(self, undone: Undone) -> None:
         """Tell every screen that was built what was taken back: the till takes it out of its lines."""
@@ -143,7 +157,7 @@ class Working(App[int]):
         error = event.worker.error
         if event.state is WorkerState.ERROR and isinstance(error, Exception):
             self.remember_fault(error)
-            self.front.say_error(unexpected(error))
+            self._say_error(unexpected(error))
 
     def remember_fault(self, error: BaseException) -> None:
         """Keep the details of a fault for the end, when the terminal can show them."""

@@ -42,6 +42,8 @@ class FactScreen(Screen[None]):
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self.unknown_code: str | None = None
+        self.is_built = False  # whether the frame is there to be drawn into
+        self._said = ""
 
     def compose(self) -> ComposeResult:
         """Lay out the frame around the body."""
@@ -95,7 +97,9 @@ class FactScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Be known to the app from now on."""
+        self.is_built = True
         self.app.screens_built.append(self)
+        self.say(self._said)
 
     def on_screen_resume(self) -> None:
         """Read again whenever this screen comes to the front, and apply what was scanned meanwhile."""
@@ -110,6 +114,8 @@ class FactScreen(Screen[None]):
 
     def draw_frame(self, status: Status | None, saving: str, moment: Moment) -> None:
         """Draw the rows above the body."""
+        if not self.is_built:
+            return
         width = self.size.width or 80
         market = status.market if status else ""
         self.query_one("#title", Words).show(title_row(_(self.title_words), market, moment, width))
@@ -118,7 +124,9 @@ class FactScreen(Screen[None]):
 
     def say(self, text: str) -> None:
         """Put words into the message line, where they stay until the next ones."""
-        self.query_one("#said", Words).show(f" {safe_text(text, MESSAGE_CELLS_MAX)}")
+        self._said = text
+        if self.is_built:
+            self.query_one("#said", Words).show(f" {safe_text(text, MESSAGE_CELLS_MAX)}")
 
     def say_error(self, error: LarderError) -> None:
         """Say what happened and what to do now."""

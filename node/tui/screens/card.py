@@ -40,7 +40,7 @@ class CardScreen(FactScreen):
     def show_item(self, item_id: str) -> None:
         """Show this item from now on."""
         self._item_id, self._view = item_id, None
-        if self.is_mounted:
+        if self.is_built:
             self.ask_again()
 
     def compose_body(self) -> ComposeResult:

@@ -283,7 +283,7 @@ class SellScreen(FactScreen):
         return self._sale.of_item(key) if key is not None else None
 
     def _draw(self) -> None:
-        if not self.is_mounted:
+        if not self.is_built:
             return
         self.query_one("#lines", MarkedTable).set_rows([_row(line) for line in self._sale.lines])
         self.query_one("#count", Words).show(_(" Lines {count}").format(count=len(self._sale.lines)))

@@ -49,7 +49,7 @@ class StockScreen(FactScreen):
         with Horizontal(classes="row"):
             yield Words(_(" Find: ["))
             yield Input(id="find", compact=True, max_length=FIND_CHARACTERS_MAX)
-            yield Words("]   ")
+            yield Words("]  ")
             yield Words(id="showing")
         with Vertical(id="stock-body"):
             yield MarkedTable(
@@ -75,7 +75,7 @@ class StockScreen(FactScreen):
     def show_only(self, chosen: str) -> None:
         """Set the filter."""
         self._filter = next(place for place, (name, _words) in enumerate(FILTERS) if name == chosen)
-        if self.is_mounted:
+        if self.is_built:
             self.ask_again()
 
     def ask_again(self) -> None:
@@ -137,7 +137,7 @@ class StockScreen(FactScreen):
 
     def _showing(self, view: StockView) -> str:
         words = [_(text).upper() if place == self._filter else _(text) for place, (_name, text) in enumerate(FILTERS)]
-        show = _("show: {filters} [f]").format(filters=" | ".join(words))
+        show = _("{filters} [f]").format(filters=" | ".join(words))
         if view.count > len(view.rows):
             count = _("{shown} of {count}, type to narrow").format(shown=len(view.rows), count=view.count)
         else:

@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.segment import Segment
 from rich.text import Text
 from textual.binding import Binding
+from textual.strip import Strip
 from textual.widgets import DataTable
 
 from node.tui.text import column
 
 ROWS_MAX = 500
 _MARK_CELLS = 3
-_MARK = "mark"
+_MARK = " > "
+_LINE = "line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,9 @@ class MarkedTable(DataTable[Text]):
         super().__init__(show_header=show_header, cursor_type="row", cell_padding=0, show_row_labels=False, id=id)
         self._columns = tuple(columns)
         self._rows: tuple[Row, ...] = ()
-        self._marked: str | None = None
-        self.add_column(Text(" " * _MARK_CELLS), width=_MARK_CELLS, key=_MARK)
-        for index, one in enumerate(self._columns):
-            self.add_column(_cell(one.heading, one.width), width=one.width, key=str(index))
+        # One wide cell a row: the library draws every cell on its own, which would cost eight times as much.
+        width = _MARK_CELLS + sum(one.width for one in self._columns)
+        self.add_column(self._line(tuple(one.heading for one in self._columns)), width=width, key=_LINE)
 
     @property
     def rows_shown(self) -> tuple[Row, ...]:
@@ -69,49 +71,41 @@ class MarkedTable(DataTable[Text]):
             return
         selected = self.selected_key
         place = self.cursor_row
-        self._rows, self._marked = (), None  # before the library's cursor moves over rows that are gone
+        self._rows = ()  # before the library's cursor moves over rows that are gone
         self.clear()
         for row in new:
-            self.add_row(Text(" " * _MARK_CELLS), *self._row_cells(row), key=row.key)
+            self.add_row(self._line(row.cells), key=row.key)
         self._rows = new
         keys = [row.key for row in new]
         if new:
             self.move_cursor(row=keys.index(selected) if selected in keys else min(place, len(new) - 1), scroll=True)
-        self._move_mark()
 
     def select(self, key: str) -> None:
         """Select the row with this key, if it is there."""
         for place, row in enumerate(self._rows):
             if row.key == key:
                 self.move_cursor(row=place, scroll=True)
-        self._move_mark()
 
-    def watch_cursor_coordinate(self, old_coordinate: object, new_coordinate: object) -> None:
-        """Follow the library's cursor with the mark."""
-        super().watch_cursor_coordinate(old_coordinate, new_coordinate)  # type: ignore[arg-type]
-        self._move_mark()
+    def render_line(self, y: int) -> Strip:
+        """Draw one line of the terminal, with the mark where the cursor is.
+
+        The mark is put on here and is no cell: the library draws every visible row anew when one cell changes.
+        """
+        strip = super().render_line(y)
+        header = 1 if self.show_header else 0
+        if not self._rows or y < header or y - header + self.scroll_offset.y != self.cursor_row:
+            return strip
+        first, rest = strip.divide([_MARK_CELLS, strip.cell_length])
+        style = next((segment.style for segment in first), None)
+        return Strip.join([Strip([Segment(_MARK, style)], _MARK_CELLS), rest])
 
     def _update_cells(self, new: tuple[Row, ...]) -> None:
         old, self._rows = self._rows, new
         for before, after in zip(old, new, strict=True):
-            for index, (was, now) in enumerate(zip(before.cells, after.cells, strict=True)):
-                if was != now:
-                    self.update_cell(after.key, str(index), _cell(now, self._columns[index].width))
+            if before.cells != after.cells:
+                self.update_cell(after.key, _LINE, self._line(after.cells))
 
-    def _row_cells(self, row: Row) -> list[Text]:
-        return [_cell(text, one.width) for text, one in zip(row.cells, self._columns, strict=True)]
-
-    def _move_mark(self) -> None:
-        key = self.selected_key
-        if key == self._marked:
-            return
-        if self._marked is not None and any(row.key == self._marked for row in self._rows):
-            self.update_cell(self._marked, _MARK, Text(" " * _MARK_CELLS))
-        if key is not None:
-            self.update_cell(key, _MARK, Text(" > "))
-        self._marked = key
-
-
-def _cell(text: str, width: int) -> Text:
-    # One cell stays free, so that neighbours never touch.
-    return Text(column(text, width - 1) + " ", no_wrap=True, end="")
+    def _line(self, texts: tuple[str, ...]) -> Text:
+        # One cell of each column stays free, so that neighbours never touch.
+        parts = [column(text, one.width - 1) + " " for text, one in zip(texts, self._columns, strict=True)]
+        return Text(" " * _MARK_CELLS + "".join(parts), no_wrap=True, end="")
