@@ -190,7 +190,7 @@ def _tell_usage(error: click.UsageError, *, is_json: bool) -> None:
 def _system_fault(error: OSError) -> LocalFault:
     return LocalFault(
         "system.refused",
-        N_("This computer did not allow it ({reason}): {path}"),
+        N_("This computer did not allow it: {reason} ({path})."),
         N_("Check the disk, and that you belong to the group of this market."),
         reason=error.strerror or str(error),
         path=error.filename or "?",
