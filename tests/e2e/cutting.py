@@ -12,14 +12,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.killing import GTIN, running
+from firmware_bridge.store.files import open_store
+from tests.e2e.judging import damage, stored
+from tests.e2e.killing import GTIN, running, verb
 from tests.e2e.mutants import AS_IT_IS, Build
 from tests.faults import faulty
+from tests.faults.power import Image, images
 from tests.firmware_bridge.running import until
 
 FOLDER = Path(__file__).parent
 UID = "01eeffc0420000b1"
 DEADLINE_S = 90.0
+IMAGES = 200
+RECORDS, RECORD_PERIOD_MS = 700, 5
 HOT_ABOVE = "fridge-1=5"
 
 
@@ -44,6 +49,12 @@ def sell_many(run: Run, sales: int, *options: str) -> list[str]:
     done = subprocess.run(command, env=run.environment, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
+
+
+def a_market_with_milk(data: Path) -> None:
+    """Make a market with a thousand pieces of milk, its files closed."""
+    verb(data, "init", "--name", "Harbour")
+    verb(data, "receive", GTIN, "1000", "--name", "Milk", "--unit", "each", "--like", "food/milk-whole")
 
 
 @contextmanager
@@ -97,3 +108,28 @@ def end(process: subprocess.Popen[str]) -> None:
     process.terminate()
     _out, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, err
+
+
+def cut_telemetry(folder: Path, *, build: Build = AS_IT_IS, sync_ms: tuple[int, int] | None = None) -> Iterator[Image]:
+    """Let a bridge hear a board under the log, start it anew in between, and yield the images of cuts."""
+    run, ports = Run(folder / "data", folder / "log", build, sync_ms), folder / "ports"
+    run.data.mkdir()
+    with a_witness_board(run, ports, RECORDS, RECORD_PERIOD_MS) as heard:
+        # Ending checkpoints and closes; the second start moves what is staged.
+        bridge_until(run, ports, heard, RECORDS // 2)
+        bridge_until(run, ports, heard, RECORDS)
+    yield from images(run.log, run.data, count=IMAGES, seed=9)
+
+
+def lost_readings(image: Image, folder: Path) -> list[int]:
+    """Return the numbers of acknowledged readings that an image lacks, after checking that it is sound."""
+    path = image.write_to(folder) / "telemetry" / "telemetry.db"
+    promised = set(range(acknowledged_before(image.acknowledged)))
+    path.parent.mkdir(exist_ok=True)
+    # Opened as the next bridge would: it must find nothing to put aside.
+    found = open_store(path)
+    found.conn.close()
+    assert (found.moved_to, damage(path)) == (None, [])
+    seqs = [seq for _boot, seq, _channel, _value in stored(path, UID)]
+    assert sorted(seqs) == list(range(len(seqs)))
+    return sorted(promised - set(seqs))

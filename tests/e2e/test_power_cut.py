@@ -12,36 +12,28 @@ from pathlib import Path
 
 import pytest
 
-from firmware_bridge.store.files import open_store
 from node.actions.keeping import verify
 from node.ledger.read import open_reader
 from node.places import Places
 from tests.e2e.cutting import (
     DEADLINE_S,
-    UID,
+    IMAGES,
+    RECORDS,
     Run,
+    a_market_with_milk,
     a_node,
-    a_witness_board,
     acknowledged_before,
-    bridge_until,
+    cut_telemetry,
+    lost_readings,
     sell_many,
 )
-from tests.e2e.judging import damage, lost_sales, opened, stored
-from tests.e2e.killing import GTIN, verb
+from tests.e2e.judging import damage, lost_sales, opened
 from tests.e2e.mutants import AS_IT_IS, MARKET_NOT_SYNCED, TELEMETRY_NOT_SYNCED, Build, a_mutant
 from tests.faults.power import Image, images
 from tests.firmware_bridge.running import until
 
-IMAGES = 200
 SALES = 150
 FOUNDING_BLOCKS = 2
-RECORDS, RECORD_PERIOD_MS = 700, 5
-
-
-def a_market_with_milk(data: Path) -> None:
-    """Make a market with a thousand pieces of milk, its files closed."""
-    verb(data, "init", "--name", "Harbour")
-    verb(data, "receive", GTIN, "1000", "--name", "Milk", "--unit", "each", "--like", "food/milk-whole")
 
 
 def cut_market(folder: Path, *, build: Build = AS_IT_IS, has_node: bool = False) -> Iterator[Image]:
@@ -95,31 +87,6 @@ def test_a_market_that_does_not_sync_its_commits_loses_sales(tmp_path: Path) -> 
     build = a_mutant(tmp_path / "build", MARKET_NOT_SYNCED)
     cuts = cut_market(tmp_path, build=build)
     assert any(lost_from_market(image, tmp_path / "image") for image in cuts)
-
-
-def cut_telemetry(folder: Path, *, build: Build = AS_IT_IS, sync_ms: tuple[int, int] | None = None) -> Iterator[Image]:
-    """Let a bridge hear a board under the log, start it anew in between, and yield the images of cuts."""
-    run, ports = Run(folder / "data", folder / "log", build, sync_ms), folder / "ports"
-    run.data.mkdir()
-    with a_witness_board(run, ports, RECORDS, RECORD_PERIOD_MS) as heard:
-        # Ending checkpoints and closes; the second start moves what is staged.
-        bridge_until(run, ports, heard, RECORDS // 2)
-        bridge_until(run, ports, heard, RECORDS)
-    yield from images(run.log, run.data, count=IMAGES, seed=9)
-
-
-def lost_readings(image: Image, folder: Path) -> list[int]:
-    """Return the numbers of acknowledged readings that an image lacks, after checking that it is sound."""
-    path = image.write_to(folder) / "telemetry" / "telemetry.db"
-    promised = set(range(acknowledged_before(image.acknowledged)))
-    path.parent.mkdir(exist_ok=True)
-    # Opened as the next bridge would: it must find nothing to put aside.
-    found = open_store(path)
-    found.conn.close()
-    assert (found.moved_to, damage(path)) == (None, [])
-    seqs = [seq for _boot, seq, _channel, _value in stored(path, UID)]
-    assert sorted(seqs) == list(range(len(seqs)))
-    return sorted(promised - set(seqs))
 
 
 @pytest.mark.slow

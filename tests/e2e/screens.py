@@ -1,0 +1,44 @@
+"""The real screen on a pseudo terminal of 80 by 24, read row by row as a person sees it, after each piece of output."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyte
+
+from tests.e2e.mutants import AS_IT_IS, Build
+from tests.faults import faulty
+from tests.node.tui.terminal import HEIGHT, WIDTH, Terminal
+
+DEADLINE_S = 90.0
+
+
+class SeenTerminal(Terminal):
+    """`larder tui` in a terminal that is drawn. Look at `rows` only through `see`, which keeps them fresh."""
+
+    def __init__(self, data: Path, *, sync_ms: tuple[int, int], build: Build = AS_IT_IS) -> None:
+        environment = {**faulty(data, sync_ms=sync_ms), **build.environment, "TERM": "xterm-256color"}
+        super().__init__([sys.executable, "-m", "node.cli.main", "--data", str(data), "tui"], environment)
+        self._screen = pyte.Screen(WIDTH, HEIGHT)
+        self._stream = pyte.ByteStream(self._screen)
+
+    @property
+    def rows(self) -> list[str]:
+        return list(self._screen.display)
+
+    def see(self, wanted: Callable[[list[str]], bool], *, what: str) -> None:
+        """Look after each piece of output until the rows are as wanted; fail with the rows at the deadline."""
+        end_s = time.monotonic() + DEADLINE_S
+        while not wanted(self.rows):
+            fresh = self.read(max(0.0, end_s - time.monotonic()))
+            if not fresh:
+                shown = "\n".join(self.rows)
+                raise AssertionError(f"never seen: {what}. Ended: {self.process.poll()}. The screen:\n{shown}")
+            self._stream.feed(fresh)
+
+    def see_words(self, *words: str) -> None:
+        """Wait until all these words are on the screen at once."""
+        self.see(lambda rows: all(any(word in row for row in rows) for word in words), what=" and ".join(words))
