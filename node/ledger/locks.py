@@ -12,7 +12,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +79,9 @@ class MarketLocks:
     def _exclusive(self, purpose: str, began_s: float) -> Iterator[None]:
         self._take(self._lock, fcntl.LOCK_EX, began_s)
         try:
-            os.pwrite(self._lock, f"{os.getpid()} {purpose}\n".encode()[:HOLDER_BYTES].ljust(HOLDER_BYTES), 0)
+            # Whose name stands there is a courtesy; on a full disk the lock holds without it.
+            with suppress(OSError):
+                os.pwrite(self._lock, f"{os.getpid()} {purpose}\n".encode()[:HOLDER_BYTES].ljust(HOLDER_BYTES), 0)
             yield
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)

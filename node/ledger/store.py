@@ -6,6 +6,7 @@ commit with `synchronous=FULL`, and an error leaves nothing half-written.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -165,7 +166,20 @@ class MarketStore:
 
 
 def connect(places: Places, *, is_read_only: bool) -> sqlite3.Connection:
-    """Open `market.db` with the settings every process must share; checks that the schema is one we know."""
+    """Open `market.db` with the settings every process must share; checks that the schema is one we know.
+
+    Even a reader needs room for the index beside the WAL, so a full disk is answered here, too, by giving up the
+    ballast file once. Raises LocalFault (missing, newer, damaged) or NotSavedNow (full, read-only).
+    """
+    try:
+        return _connect(places, is_read_only=is_read_only)
+    except NotSavedNow as fault:
+        if fault.error_id != "disk.full" or not release_ballast(places):
+            raise
+    return _connect(places, is_read_only=is_read_only)
+
+
+def _connect(places: Places, *, is_read_only: bool) -> sqlite3.Connection:
     if not places.market_db.exists():
         raise LocalFault(
             "market.missing",
@@ -221,13 +235,16 @@ def _schema_fault(version: int) -> LocalFault:
 
 def storage_fault(error: sqlite3.Error, places: Places) -> LarderError:
     """Put an SQLite error into words: the disk, a lock, damage. Raises it again where it is a mistake of ours."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    extended = getattr(error, "sqlite_errorcode", 0)
+    code = extended & 0xFF
     folder = str(places.market_db.parent)
-    if code == sqlite3.SQLITE_FULL:
+    # SHMSIZE: no room for the index beside the WAL. SQLite calls it an I/O error, a person calls it a full disk.
+    if code == sqlite3.SQLITE_FULL or extended == sqlite3.SQLITE_IOERR_SHMSIZE:
         return NotSavedNow(
             "disk.full",
             N_("The disk is full; this was not saved."),
             N_("Free space in {folder}, then try again. What was saved before is safe."),
+            reason=os.strerror(errno.ENOSPC),
             folder=folder,
         )
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
