@@ -287,4 +287,4 @@ def test_a_folder_nobody_may_enter_is_said_in_words(tmp_path: Path) -> None:
         places.root.parent.chmod(0o700)
         shutil.rmtree(places.root.parent)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("This computer did not allow it (Permission denied)")
+    assert done.stderr.startswith("This computer did not allow it: Permission denied")

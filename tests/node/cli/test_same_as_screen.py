@@ -59,6 +59,7 @@ async def sell_beyond_the_books(app: LarderApp) -> None:
 async def receive_with_a_label(app: LarderApp) -> None:
     await press(app, "f2")
     await scan(app, MILK)
+    await shows(app, " Item      Milk 1 L")
     for typed in ("M-7", "2911", "", "24", "Green Dairy"):
         await write(app, typed)
         await press(app, "enter")
