@@ -101,7 +101,7 @@ def receive_verb(
     """Receive, add the item where it is new, and print what is on hand."""
     dates = (_label_date(use_by), _label_date(best_before))
     with writing(desk) as market:
-        new = _new_item(market, of_new_item)
+        new = _new_item(market, code_or_name, of_new_item)
         found = _item(market, code_or_name, new)
         unit = found.unit if found else new.unit if new and new.unit is not None else Unit.EACH
         quantity_milli = parse_quantity(quantity, unit)
@@ -170,7 +170,7 @@ def _label_date(typed: str | None) -> date | None:
     return parse_date(typed, moment.today)
 
 
-def _new_item(market: Writing, said: dict[str, str | None]) -> NewItem | None:
+def _new_item(market: Writing, typed: str, said: dict[str, str | None]) -> NewItem | None:
     """Return what is said about a new item, None where nothing is. Raises Refused where its name is left out."""
     if not any(said.values()):
         return None
@@ -182,7 +182,9 @@ def _new_item(market: Writing, said: dict[str, str | None]) -> NewItem | None:
             N_("Add --name NAME, or leave out --unit, --like, --storage and --allergens."),
         )
     like = known_item(market.reader, said["like"]) if said["like"] else None
-    unit_of_it = _UNITS[unit] if unit else like.unit if like else None
+    # What has a number of its own is a package, counted in pieces, whatever is inside.
+    is_loose = like is not None and read_code(typed) is None
+    unit_of_it = _UNITS[unit] if unit else like.unit if like and is_loose else None
     return NewItem(name, unit_of_it, like.item_id if like else None, said["storage"], said["allergens"])
 
 
