@@ -58,7 +58,7 @@ def _needs_lots(facts: Facts) -> str | None:
 
 
 def _needs_lines(facts: Facts) -> str | None:
-    return None if facts.has_lines else N_("no line yet: scan something first")
+    return None if facts.has_lines else N_("no line yet: scan first")
 
 
 def _needs_form(facts: Facts) -> str | None:

@@ -58,8 +58,8 @@ def date_text(lot: Lot) -> str:
 def lot_line(lot: Lot, width: int) -> str:
     """Return one line about a lot: its name, what is left, its date, who brought it."""
     supplier = safe_text(lot.supplier or "", 24)
-    parts = [column(lot_name(lot), 12), f"{quantity_text(lot.on_hand_milli, lot.unit):>10}", column(date_text(lot), 24)]
-    return safe_text("  ".join([*parts, supplier]).rstrip(), width)
+    parts = [column(lot_name(lot), 10), f"{quantity_text(lot.on_hand_milli, lot.unit):>8}", column(date_text(lot), 24)]
+    return safe_text(" ".join([*parts, supplier]).rstrip(), width)
 
 
 def kind_text(movement: Movement) -> str:

@@ -19,7 +19,8 @@ from node.actions.keeping import open_market
 from node.actions.undo import Undone
 from node.clock import Moment
 from node.errors import LarderError
-from node.ledger.store import Transaction, storage_fault
+from node.ledger.connection import storage_fault
+from node.ledger.store import Transaction
 from node.places import Places
 from node.tui.queries import Reader
 from node.tui.screens.base import FactScreen

@@ -76,7 +76,7 @@ class Commands(Dialog[str]):
         reason = key.disabled(self._facts)
         parts = [_(key.help)]
         if reason is not None:
-            parts.append(_("(not now: {reason})").format(reason=_(reason)))
+            parts.append(f"- {_(reason)}")
         if key.verb:
             parts.append(f"[{key.verb}]")
         return " ".join(parts)

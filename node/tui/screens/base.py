@@ -19,6 +19,7 @@ from node.text import safe_text
 from node.tui.keys import Facts
 from node.tui.selling import NotKnown
 from node.tui.status import Status, status_row, title_row
+from node.tui.text import column
 from node.tui.widgets.footer import FooterBar
 from node.tui.widgets.marked_table import MarkedTable
 from node.tui.widgets.words import Words
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 MESSAGE_CELLS_MAX = 156  # two rows of 78
 NARROWEST_WIDTH, NARROWEST_HEIGHT = 40, 10
+WIDE_WIDTH, TALL_HEIGHT = 100, 20  # from here a second column fits; below there are only lists
 
 
 class FactScreen(Screen[None]):
@@ -35,6 +37,8 @@ class FactScreen(Screen[None]):
 
     name_of_keys: ClassVar[str]
     title_words: ClassVar[str]
+    HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (WIDE_WIDTH, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (TALL_HEIGHT, "-tall")]
     AUTO_FOCUS = ""  # each screen says where the cursor begins
 
     app: LarderApp
@@ -52,6 +56,7 @@ class FactScreen(Screen[None]):
         yield Words(id="rule")
         yield from self.compose_body()
         yield Words(id="said")
+        yield Words(id="too-small")
         yield FooterBar(self.name_of_keys)
 
     def compose_body(self) -> ComposeResult:
@@ -109,7 +114,16 @@ class FactScreen(Screen[None]):
 
     def on_resize(self) -> None:
         """Draw the frame for the new width, and say so where the window is too small to work in."""
-        self.set_class(self.size.width < NARROWEST_WIDTH or self.size.height < NARROWEST_HEIGHT, "-too-small")
+        too_small = self.size.width < NARROWEST_WIDTH or self.size.height < NARROWEST_HEIGHT
+        self.set_class(too_small, "-too-small")
+        if too_small:
+            self.query_one("#too-small", Words).show(_("The window is too small; what is typed is kept."))
+        self.app.draw_frame()
+        if self.is_built and not too_small:
+            self.call_after_refresh(self.ask_again)
+
+    def on_marked_table_columns_changed(self) -> None:
+        """Name the columns for which there is no room."""
         self.app.draw_frame()
 
     def draw_frame(self, status: Status | None, saving: str, moment: Moment) -> None:
@@ -120,7 +134,12 @@ class FactScreen(Screen[None]):
         market = status.market if status else ""
         self.query_one("#title", Words).show(title_row(_(self.title_words), market, moment, width))
         self.query_one("#status", Words).show(status_row(status, saving, moment, width) if status else "")
-        self.query_one("#rule", Words).show("-" * width)
+        self.query_one("#rule", Words).show(self._rule(width))
+
+    def _rule(self, width: int) -> str:
+        hidden = [heading for table in self.query(MarkedTable).results() for heading in table.not_shown]
+        words = _("-- not shown: {columns} ").format(columns=", ".join(hidden)) if hidden else ""
+        return column(words, width).rstrip().ljust(width, "-") if words else "-" * width
 
     def say(self, text: str) -> None:
         """Put words into the message line, where they stay until the next ones."""

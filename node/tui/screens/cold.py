@@ -41,11 +41,11 @@ class ColdScreen(FactScreen):
                 [
                     Column(_("Unit"), 14),
                     Column(_("Now"), 9),
-                    Column(_("Limit"), 9),
+                    Column(_("Limit"), 9, drops=3),
                     Column(_("State"), 11),
-                    Column(_("Since"), 8),
+                    Column(_("Since"), 8, drops=2),
                     Column(_("Last reading"), 14),
-                    Column(_("Sensor"), 12),
+                    Column(_("Sensor"), 12, drops=1),
                 ],
                 id="units",
             )
@@ -80,7 +80,8 @@ class ColdScreen(FactScreen):
         key = self.query_one("#units", MarkedTable).selected_key
         unit = self._units.get(key or "")
         if unit is not None:
-            self.query_one("#graph", Words).show("\n".join(_detail(unit, self.size.width or 80)))
+            graph = self.query_one("#graph", Words)
+            graph.show("\n".join(_detail(unit, max(30, graph.size.width or self.size.width))))
 
 
 def _row(unit: ColdUnit, later_s: float) -> Row:

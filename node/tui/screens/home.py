@@ -63,7 +63,7 @@ class HomeScreen(FactScreen):
             for number, line in enumerate(now_lines(self._view, status, moment), 1)
         ]
         self.query_one("#now", MarkedTable).set_rows(rows)
-        self.query_one("#figures", Words).show(figures(self._view, status, moment))
+        self.query_one("#figures", Words).show(figures(self._view, status, moment, width))
         self.query_one("#last", Words).show(last_changes(self._view, width))
         self.query_one("#advice", Words).show(advice(self._view))
 

@@ -117,7 +117,7 @@ def _notices(status: Status, moment: Moment) -> list[NowLine]:
     return lines
 
 
-def figures(view: HomeView, status: Status, moment: Moment) -> str:
+def figures(view: HomeView, status: Status, moment: Moment, width: int) -> str:
     """Return the two columns: today's figures on the left, the cold on the right."""
     totals = view.totals
     left = [
@@ -129,7 +129,8 @@ def figures(view: HomeView, status: Status, moment: Moment) -> str:
     ]
     right = [_("COLD STORAGE"), *_cold_rows(status, status.later_s(moment))]
     right += [""] * (len(left) - len(right))
-    return "\n".join(f" {column(a, LEFT_CELLS)}{b}".rstrip() for a, b in zip(left, right, strict=True))
+    rows = zip(left, right, strict=True)
+    return "\n".join(safe_text(f" {column(a, LEFT_CELLS)}{b}".rstrip(), width) for a, b in rows)
 
 
 def _cold_rows(status: Status, later_s: float) -> list[str]:

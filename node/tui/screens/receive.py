@@ -78,7 +78,7 @@ class ReceiveScreen(FactScreen):
         with Horizontal(classes="row"):
             yield Words(_(" Date      ["))
             yield Input(id="date", compact=True, max_length=10)
-            yield Words(_("]  2911, 29 or +7    kind: "))
+            yield Words(_("]  2911, +7  "))
             yield Choice([(USE_BY, N_("use by")), (BEST_BEFORE, N_("best before"))], id="kind")
         with Horizontal(classes="row"):
             yield Words(_(" Quantity  ["))
@@ -92,9 +92,9 @@ class ReceiveScreen(FactScreen):
         yield MarkedTable(
             [
                 Column(_("Item"), 25),
-                Column(_("Lot"), 14),
+                Column(_("Lot"), 14, drops=1),
                 Column(_("Qty"), 10),
-                Column(_("Date"), 18),
+                Column(_("Date"), 18, drops=2),
                 Column("", 10),
             ],
             id="delivery",

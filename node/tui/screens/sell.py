@@ -59,16 +59,16 @@ class SellScreen(FactScreen):
     def compose_body(self) -> ComposeResult:
         """Yield the search field and the lines."""
         with Horizontal(classes="row"):
-            yield Words(_(" Scan, or / to type a name or number: ["))
+            yield Words(_(" Scan, or / to search: ["))
             yield Input(id="find", compact=True, max_length=CHARACTERS_MAX)
             yield Words("]")
         yield MarkedTable(
             [
                 Column(_("Item"), 21),
                 Column(_("Qty"), 10),
-                Column(_("Lot (FEFO)"), 14),
-                Column(_("Use by"), 11),
-                Column(_("On hand"), 11),
+                Column(_("Lot (FEFO)"), 14, drops=2),
+                Column(_("Use by"), 11, drops=1),
+                Column(_("On hand"), 11, drops=3),
                 Column("", 10),
             ],
             id="lines",

@@ -56,10 +56,10 @@ class StockScreen(FactScreen):
                 [
                     Column(_("Item"), 22),
                     Column(_("On hand"), 9),
-                    Column(_("Par"), 8),
-                    Column(_("Avail."), 9),
-                    Column(_("Next date"), 11),
-                    Column(_("Lots"), 5),
+                    Column(_("Par"), 8, drops=1),
+                    Column(_("Avail."), 9, drops=2),
+                    Column(_("Next date"), 11, drops=4),
+                    Column(_("Lots"), 5, drops=3),
                     Column(_("State"), 13),
                 ],
                 id="stock",
@@ -151,15 +151,15 @@ class StockScreen(FactScreen):
             empty = self._view is not None and not self._view.rows
             detail.show(f" {self._empty_words()}" if empty else "")
             return
-        width = max(20, detail.size.width or 80)
+        width = max(20, detail.size.width or self.size.width)
         most = LOT_LINES_TALL if self.size.height > 30 else LOT_LINES
-        lots = [f"   {lot_line(lot, width - 4)}" for lot in view.lots[:most]]
+        lots = [f"  {lot_line(lot, width - 3)}" for lot in view.lots[:most]]
         if len(view.lots) > most:
-            lots[-1] = "   " + _("and {count} more lots").format(count=len(view.lots) - most + 1)
+            lots[-1] = "  " + _("and {count} more lots").format(count=len(view.lots) - most + 1)
         heading = _(" LOTS of {item}, first to go first").format(item=safe_text(view.item.name, NAME_CELLS))
         last = " | ".join(short_movement(movement) for movement in view.movements[:5])
         movements = safe_text(_(" MOVEMENTS  {last}").format(last=last or _("none yet")), width - 1)
-        detail.show("\n".join([heading, *(lots or ["   " + _("nothing on hand")]), movements]))
+        detail.show("\n".join([heading, *(lots or ["  " + _("nothing on hand")]), movements]))
 
     def _empty_words(self) -> str:
         if self.query_one("#find", Input).value.strip() or self._filter:

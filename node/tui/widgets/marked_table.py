@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from rich.segment import Segment
 from rich.text import Text
 from textual.binding import Binding
+from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import DataTable
 
@@ -25,10 +26,14 @@ _LINE = "line"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A heading and its width in cells, the gap to the next column included."""
+    """A heading and its width in cells, the gap to the next column included.
+
+    Where the screen is too narrow the column with the lowest `drops` goes first; 0 stays always.
+    """
 
     heading: str
     width: int
+    drops: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,9 @@ class Row:
 class MarkedTable(DataTable[Text]):
     """A DataTable of fixed columns with ` > ` in front of the selected row."""
 
+    class ColumnsChanged(Message):
+        """Other columns are left out than before."""
+
     # Left and right scroll the library's table sideways; nothing here is wider than the screen.
     BINDINGS = [Binding("home", "scroll_top", show=False), Binding("end", "scroll_bottom", show=False)]
 
@@ -49,14 +57,20 @@ class MarkedTable(DataTable[Text]):
         super().__init__(show_header=show_header, cursor_type="row", cell_padding=0, show_row_labels=False, id=id)
         self._columns = tuple(columns)
         self._rows: tuple[Row, ...] = ()
+        self._dropped: frozenset[int] = frozenset()
         # One wide cell a row: the library draws every cell on its own, which would cost eight times as much.
         width = _MARK_CELLS + sum(one.width for one in self._columns)
-        self.add_column(self._line(tuple(one.heading for one in self._columns)), width=width, key=_LINE)
+        self.add_column(self._heading(), width=width, key=_LINE)
 
     @property
     def rows_shown(self) -> tuple[Row, ...]:
         """Return the rows as last set."""
         return self._rows
+
+    @property
+    def not_shown(self) -> list[str]:
+        """Return the headings of the columns for which there is no room."""
+        return [self._columns[place].heading for place in sorted(self._dropped)]
 
     @property
     def selected_key(self) -> str | None:
@@ -86,6 +100,17 @@ class MarkedTable(DataTable[Text]):
             if row.key == key:
                 self.move_cursor(row=place, scroll=True)
 
+    def on_resize(self) -> None:
+        """Leave out the columns for which there is no room, or show them again."""
+        dropped = dropped_columns(self._columns, self.size.width - _MARK_CELLS)
+        if dropped == self._dropped:
+            return
+        self._dropped = dropped
+        self.ordered_columns[0].label = self._heading()
+        for row in self._rows:
+            self.update_cell(row.key, _LINE, self._line(row.cells))
+        self.post_message(self.ColumnsChanged())
+
     def render_line(self, y: int) -> Strip:
         """Draw one line of the terminal, with the mark where the cursor is.
 
@@ -105,7 +130,24 @@ class MarkedTable(DataTable[Text]):
             if before.cells != after.cells:
                 self.update_cell(after.key, _LINE, self._line(after.cells))
 
+    def _heading(self) -> Text:
+        return self._line(tuple(one.heading for one in self._columns))
+
     def _line(self, texts: tuple[str, ...]) -> Text:
         # One cell of each column stays free, so that neighbours never touch.
-        parts = [column(text, one.width - 1) + " " for text, one in zip(texts, self._columns, strict=True)]
+        parts = [
+            column(text, one.width - 1) + " "
+            for place, (text, one) in enumerate(zip(texts, self._columns, strict=True))
+            if place not in self._dropped
+        ]
         return Text(" " * _MARK_CELLS + "".join(parts), no_wrap=True, end="")
+
+
+def dropped_columns(columns: Sequence[Column], width: int) -> frozenset[int]:
+    """Return the places of the columns to leave out so that the others fit `width` cells, as far as they may go."""
+    dropped: set[int] = set()
+    for place in sorted((p for p, one in enumerate(columns) if one.drops), key=lambda p: columns[p].drops):
+        if sum(one.width for p, one in enumerate(columns) if p not in dropped) <= width:
+            break
+        dropped.add(place)
+    return frozenset(dropped)

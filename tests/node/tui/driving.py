@@ -19,6 +19,7 @@ from tests.node.tui.builders import a_moment
 
 WAIT_S = 20.0
 POLL_S = 0.005
+STEADY_S = 0.3
 # The terminal library's names of keys that type a character.
 KEY_EVENTS = {"space": ("space", " "), "slash": ("slash", "/"), "+": ("plus", "+"), "-": ("minus", "-")}
 
@@ -64,11 +65,23 @@ async def shows(app: LarderApp, words: str) -> None:
 
 async def quiet(app: LarderApp) -> None:
     """Wait until no message waits anywhere: the library's own pause watches the processor, which takes far longer."""
-    turns = 0
+    turns, deadline_s = 0, time.monotonic() + WAIT_S
     while turns < 3:
+        assert time.monotonic() < deadline_s, f"messages wait for ever:\n{text_of(app)}"
         await asyncio.sleep(0)
         pumps = [app, *app.screen_stack, *(app.screen.walk_children() if app.screen_stack else [])]
         turns = 0 if any(pump.message_queue_size for pump in pumps) else turns + 1
+
+
+async def steady(app: LarderApp) -> str:
+    """Wait until the text of the screen has stayed the same for a while, and return it."""
+    text, same_since_s, deadline_s = text_of(app), time.monotonic(), time.monotonic() + WAIT_S
+    while time.monotonic() - same_since_s < STEADY_S:
+        assert time.monotonic() < deadline_s, f"it never stays the same:\n{text}"
+        await asyncio.sleep(POLL_S)
+        before, text = text, text_of(app)
+        same_since_s = same_since_s if text == before else time.monotonic()
+    return text
 
 
 async def settled(app: LarderApp) -> None:

@@ -79,6 +79,14 @@ class Terminal:
         while self.read(quiet_s):
             pass
 
+    def wait_for_end(self, wait_s: float = WAIT_S) -> int:
+        """Read until the process ends and return its exit code."""
+        deadline_s = time.monotonic() + wait_s
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline_s, f"it did not end; the last output was {self.output[-600:]!r}"
+            self.read(0.05)
+        return self.process.returncode
+
     def time_key(self, keys: bytes) -> float:
         """Press keys and return the seconds until the screen begins to change."""
         self.wait_for_quiet()

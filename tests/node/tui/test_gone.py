@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -119,8 +120,6 @@ def test_without_a_market_one_sentence_and_exit_1(
 
 def test_a_newer_market_is_refused_in_words_and_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     places = a_market(tmp_path)
-    import sqlite3
-
     connection = sqlite3.connect(places.market_db)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
@@ -167,7 +166,7 @@ def test_every_terminal_starts_and_ends_with_ctrl_q(kind: str, tmp_path: Path) -
     with Terminal(a_command(places), surroundings(TERM=kind, **language)) as terminal:
         terminal.wait_for(b"Scan a barcode")
         terminal.press(b"\x11")
-        assert terminal.process.wait(20) == 0 or terminal.read(0.1) is None
+        assert terminal.wait_for_end() == 0
 
 
 def test_the_screen_loads_neither_paho_nor_serial_nor_sqlite_utils() -> None:

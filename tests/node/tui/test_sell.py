@@ -83,6 +83,7 @@ async def test_saying_no_sells_nothing_and_the_line_goes(tmp_path: Path) -> None
         await press(app, "f3", "slash")
         await write(app, "loose")
         await press(app, "enter")
+        await shows(app, "How much Tomatoes, loose?")
         await write(app, "20")
         await press(app, "enter")
         await shows(app, "Say yes if the goods are in your hand")

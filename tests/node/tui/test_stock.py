@@ -15,12 +15,14 @@ GONE = "SELECT kind, quantity_milli, reason FROM movement"
 
 async def test_the_list_shows_lots_first_expired_first_and_the_last_movements(tmp_path: Path) -> None:
     async with the_screen(a_market(tmp_path)) as app:
-        await press(app, "f4", "down")
+        await press(app, "f4")
+        await shows(app, "LOTS of Bread")
+        await press(app, "down")
         await shows(app, " > Milk 1 L              34       -       34       2026-11-24 2    ok")
         await shows(app, "LOTS of Milk 1 L, first to go first")
         await shows(app, "MOVEMENTS  19:07 +10 received | 19:07 +24 received")
         lines = text_of(app).splitlines()
-        lots = [line.split()[0] for line in lines if line.startswith("   M-")]
+        lots = [line.split()[0] for line in lines if line.startswith("  M-")]
         assert lots == ["M-2291", "M-2292"]
 
 
@@ -62,7 +64,9 @@ async def test_a_scan_on_the_list_opens_the_card_and_the_next_scan_the_next(tmp_
 async def test_discarding_takes_a_lot_a_quantity_a_reason_and_a_lone_y(tmp_path: Path) -> None:
     places = a_market(tmp_path)
     async with the_screen(places) as app:
-        await press(app, "f4", "down")
+        await press(app, "f4")
+        await shows(app, "LOTS of Bread")
+        await press(app, "down")
         await shows(app, "LOTS of Milk 1 L")
         await press(app, "d")
         await shows(app, "Which lot of Milk 1 L?")
@@ -119,6 +123,6 @@ async def test_a_disabled_key_stays_in_its_place_and_gives_its_reason(tmp_path: 
         await press(app, "f3")
         assert "- fewer" in text_of(app).splitlines()[-1]
         await press(app, "-")
-        await shows(app, "- fewer - no line yet: scan something first")
+        await shows(app, "- fewer - no line yet: scan first")
         await press(app, "f1")
-        await shows(app, "(not now: no line yet: scan")
+        await shows(app, "one more of the line - no line yet: scan first")
