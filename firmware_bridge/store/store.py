@@ -17,7 +17,7 @@ from typing import Any
 from firmware_bridge.clock import HostNow
 from firmware_bridge.link.events import DescriptionsHeard, RecordsArrived, UptimeHeard
 from firmware_bridge.link.messages import Desc, Hello, Stat
-from firmware_bridge.link.reconcile import HOST_LOST, GapFound, reconcile
+from firmware_bridge.link.reconcile import HOST_LOST, POWER, GapFound, reconcile
 from firmware_bridge.link.sequence import MODULUS, distance
 from firmware_bridge.store.boards import BOOT_NUMBERS, SAMPLE_SLOT_MS, Board, Boot, SampleSlot, load_boards
 from firmware_bridge.store.descriptions import Description, in_force
@@ -109,7 +109,7 @@ class Store:
             conn.execute(_UPDATE_DEVICE, facts)
             _write_mark(conn, boot.boot, agreed.next_seq)
             if gap is not None:
-                self._write_gap(conn, board, gap, now)
+                conn.execute(_INSERT_GAP, self._gap_values(board.device, board.current, gap, now))
         # Memory follows only now, behind the commit.
         head = agreed.next_seq + distance(agreed.next_seq % MODULUS, hello.head)
         board.describe_from_seq = 0 if is_new_boot and not hello.is_ring_kept else head
@@ -131,7 +131,7 @@ class Store:
         """
         board = self._boards[uid]
         assert board.current is not None, "records come only after a HELLO was reconciled"
-        boot = self._earlier_boot(board, arrived.boot) if arrived.is_earlier_boot else board.current
+        boot = self._earlier_boot(board, arrived, now) if arrived.is_earlier_boot else board.current
         taken = []
         for index, (dt_ms, channel, status, value) in enumerate(arrived.records):
             seq = arrived.first_seq + index
@@ -244,28 +244,41 @@ class Store:
                 conn.execute("rollback")
             raise
 
-    def _earlier_boot(self, board: Board, boot_number: int) -> Boot:
-        number = board.epoch * BOOT_NUMBERS + boot_number
+    def _earlier_boot(self, board: Board, arrived: RecordsArrived, now: HostNow) -> Boot:
+        number = board.epoch * BOOT_NUMBERS + arrived.boot
         boot = board.boots.get(number)
         if boot is None:
-            # A boot that came and went while nobody listened.
-            boot = Boot(self._row_before(board), number, 0, 0, 0, "", 0)
-            board.boots[number] = boot
-            self._facts.append((_UPSERT_BOOT, (boot.boot, board.device, number, 0, 0, 0, "")))
+            boot = self._meet_earlier_boot(board, number, arrived.first_seq, now)
         if boot.last_dev_ms is None:
             boot.last_dev_ms = self._last_dev_ms(board.device, boot.boot)
         return boot
 
-    def _row_before(self, board: Board) -> int:
-        """Return a row number for a boot that ended before the current one, so that rows stay in the order of time."""
-        assert board.current is not None, "there is a current boot when records come"
-        before = [boot.boot for boot in board.boots.values() if boot.boot < board.current.boot]
-        row = max(before, default=board.current.boot - BOOT_ROW_STEP) + 1
-        taken = {boot.boot for each in self._boards.values() for boot in each.boots.values()}
+    def _meet_earlier_boot(self, board: Board, number: int, first_seq: int, now: HostNow) -> Boot:
+        """Name a boot that came and went while nobody listened.
+
+        Its row lies behind the last boot that has records, so that rows stay in the order of time. Numbers go on over
+        a reset that keeps the ring; when they began again, the ring of the boot before was lost, and that is a gap.
+        """
+        assert board.current is not None, "records come only after a HELLO was reconciled"
+        current = board.current.boot
+        earlier = sorted((each for each in board.boots.values() if each.boot < current), key=_row_of, reverse=True)
+        before = next((each for each in earlier if self._has_records(board, each)), None)
+        first = min(each.boot for each in board.boots.values())
+        row = (first - BOOT_ROW_STEP if before is None else before.boot) + 1
+        taken = {each.boot for other in self._boards.values() for each in other.boots.values()}
         while row in taken:
             row += 1
         self._boot_rows = max(self._boot_rows, row)
-        return row
+        boot = Boot(row, number, 0, 0, 0, "", 0)
+        if before is not None and before.number // BOOT_NUMBERS == board.epoch and first_seq < before.next_seq:
+            lost = GapFound(before.next_seq, None, POWER)
+            self._facts.append((_INSERT_GAP, self._gap_values(board.device, before, lost, now)))
+        board.boots[number] = boot
+        self._facts.append((_UPSERT_BOOT, (row, board.device, number, 0, 0, 0, "")))
+        return boot
+
+    def _has_records(self, board: Board, boot: Boot) -> bool:
+        return boot.last_dev_ms is not None or self._last_dev_ms(board.device, boot.boot) is not None
 
     def _last_dev_ms(self, device: int, boot: int) -> int | None:
         sql = "select seq, dev_ms from {} where device = ? and boot = ? order by seq desc limit 1"
@@ -273,15 +286,11 @@ class Store:
         newest = max((row for row in found if row is not None), default=None)
         return None if newest is None else int(newest[1])
 
-    def _write_gap(self, conn: sqlite3.Connection, board: Board, gap: GapFound, now: HostNow) -> None:
-        """Write a gap down, bracketed between the last moment the board was surely heard and now."""
-        boot = None if board.current is None else board.current.boot
-        from_us = conn.execute("select max(wall_us) from clock_sample where boot = ?", (boot,)).fetchone()[0]
-        conn.execute(
-            "insert into gap (device, boot, first_seq, count, from_us, to_us, cause, noticed_us)"
-            " values (?, ?, ?, ?, ?, ?, ?, ?)",
-            (board.device, boot, gap.first_seq, gap.count, from_us, now.wall_us, gap.cause, now.wall_us),
-        )
+    def _gap_values(self, device: int, boot: Boot | None, gap: GapFound, now: HostNow) -> Row:
+        """Return a gap's row, bracketed between the last moment the board was surely heard in that boot and now."""
+        row = None if boot is None else boot.boot
+        found = self.conn.execute("select max(wall_us) from clock_sample where boot = ?", (row,)).fetchone()
+        return (device, row, gap.first_seq, gap.count, found[0], now.wall_us, gap.cause, now.wall_us)
 
 
 _INSERT_DEVICE = (
@@ -295,6 +304,10 @@ _UPSERT_BOOT = (
     "insert into boot (boot, device, number, reset_cause, last_now_ms, last_boottime_ms, last_host_boot_id)"
     " values (?, ?, ?, ?, ?, ?, ?) on conflict (boot) do update set last_now_ms = excluded.last_now_ms,"
     " last_boottime_ms = excluded.last_boottime_ms, last_host_boot_id = excluded.last_host_boot_id"
+)
+_INSERT_GAP = (
+    "insert into gap (device, boot, first_seq, count, from_us, to_us, cause, noticed_us)"
+    " values (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _INSERT_STAGE = (
     "insert into stage (device, boot, seq, dev_ms, channel, status, value, quality, reason)"
@@ -312,6 +325,10 @@ _UPSERT_STAT = (
     "insert or replace into link_stat (device, port, wall_us, rx_crc_err, retx, dropped, ring_used, vcc_mv,"
     " mcu_temp_c10) values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+
+
+def _row_of(boot: Boot) -> int:
+    return boot.boot
 
 
 def _write_mark(conn: sqlite3.Connection, boot: int, next_seq: int) -> None:

@@ -203,6 +203,19 @@ def test_a_boot_met_only_through_its_records_lies_before_the_current_one(store: 
     assert in_order == [(9,), (10,), (11,)]
 
 
+def test_a_boot_that_began_to_count_again_while_nobody_listened_leaves_a_gap(store: Store) -> None:
+    linked(store)
+    store.records(UID, arrived(0, 1, 2, 3), START)
+    store.commit()
+    # Boot 10 lost the ring of boot 9, boot 11 kept that of boot 10.
+    linked(store, a_hello(boot=11, tail=0, head=5, now_ms=500, is_ring_kept=True), later(1000))
+    store.records(UID, arrived(0, 7, 8, boot=10, base_ms=100, is_over=True), later(1000))
+    store.commit()
+    assert rows(store, "select b.number, first_seq, count, cause from gap g join boot b using (boot)") == [
+        (9, 3, None, "power")
+    ]
+
+
 def test_a_repeated_boot_number_gets_a_new_epoch(store: Store) -> None:
     linked(store)
     store.records(UID, arrived(0, 1, 2, 3), START)
