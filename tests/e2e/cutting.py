@@ -14,7 +14,7 @@ from pathlib import Path
 
 from firmware_bridge.store.files import open_store
 from tests.e2e.judging import damage, stored
-from tests.e2e.killing import GTIN, running, verb
+from tests.e2e.market import GTIN, running, verb
 from tests.e2e.mutants import AS_IT_IS, Build
 from tests.faults import faulty
 from tests.faults.power import Image, images

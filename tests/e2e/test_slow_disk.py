@@ -16,7 +16,7 @@ import pytest
 
 from tests.e2e.cutting import Run, a_market_with_milk, cut_telemetry, lost_readings
 from tests.e2e.judging import sold
-from tests.e2e.killing import DEADLINE_S, GTIN, verb
+from tests.e2e.market import DEADLINE_S, GTIN, verb
 from tests.e2e.mutants import (
     AS_IT_IS,
     READING_ACKNOWLEDGED_BEFORE_ITS_COMMIT,
