@@ -199,6 +199,7 @@ def test_waits_double_to_five_seconds_with_jitter() -> None:
 
 
 def test_records_of_a_hand_made_board_are_stored_and_acknowledged(cable: Cable, worker: Worker, tmp_path: Path) -> None:
+    wait_state(worker, State.PROBING)  # opening a port throws away what came before
     cable.write(a_hello())
     wait_state(worker, State.LINKED)
     cable.write(some_data(0, 5))
@@ -209,6 +210,7 @@ def test_records_of_a_hand_made_board_are_stored_and_acknowledged(cable: Cable, 
 def test_a_cable_pulled_in_the_middle_of_a_frame_heals_with_the_next_one(
     cable: Cable, worker: Worker, tmp_path: Path
 ) -> None:
+    wait_state(worker, State.PROBING)
     cable.write(a_hello())
     wait_state(worker, State.LINKED)
     cable.write(some_data(0, 2))

@@ -193,14 +193,17 @@ def test_a_record_dropped_by_an_earlier_cursor_still_moves_the_session_on(store:
     assert rows(store, "select number, next_seq from cursor join boot using (boot) order by boot") == [(9, 3), (10, 3)]
 
 
-def test_a_boot_met_only_through_its_records_lies_before_the_current_one(store: Store) -> None:
+def test_a_boot_met_only_through_its_records_lies_behind_the_last_one_with_records(store: Store) -> None:
     linked(store)
-    linked(store, a_hello(boot=11, tail=0, head=4, now_ms=500, is_ring_kept=True), later(1000))
-    store.records(UID, arrived(0, 1, 2, boot=10, base_ms=100, is_over=True), later(1000))
-    store.records(UID, arrived(2, 3, 4, boot=11, base_ms=400), later(1000))
+    store.records(UID, arrived(0, 1, 2), START)
+    store.commit()
+    linked(store, a_hello(boot=11, tail=2, head=6, now_ms=500, is_ring_kept=True), later(1000))
+    store.records(UID, arrived(2, 3, 4, boot=10, base_ms=100, is_over=True), later(1000))
+    store.records(UID, arrived(4, 5, 6, boot=11, base_ms=400), later(1000))
     store.commit()
     in_order = rows(store, "select number from boot order by boot")
     assert in_order == [(9,), (10,), (11,)]
+    assert rows(store, "select count(*) from gap") == [(0,)]
 
 
 def test_a_boot_that_began_to_count_again_while_nobody_listened_leaves_a_gap(store: Store) -> None:
