@@ -42,31 +42,34 @@ def title_row(screen_title: str, market: str, moment: Moment, width: int) -> str
 
 
 def status_row(status: Status, saving: str, moment: Moment, width: int) -> str:
-    """Return row 2. It is never cut: names give way first, then what is well."""
+    """Return row 2, which is never cut: the name gives way first, then what is well or is said elsewhere too."""
+    later_s = status.later_s(moment)
     for name_cells in _NAME_CELLS:
-        for with_good in (True, False):
-            row = " " + " | ".join(_parts(status, saving, moment, name_cells, with_good=with_good))
-            if cells(row) <= width:
-                return row
+        row = _joined([_cold_part(status.cold, name_cells, later_s), *_parts(status, moment), saving])
+        if cells(row) <= width:
+            return row
+    cold = _cold_part(status.cold, _NAME_CELLS[-1], later_s)
+    kept = _parts(status, moment)
+    while kept and cells(row) > width:
+        kept.pop()
+        row = _joined([cold, saving, *kept])
     return safe_text(row, width)
 
 
-def _parts(status: Status, saving: str, moment: Moment, name_cells: int, *, with_good: bool) -> list[str]:
+def _joined(parts: list[str]) -> str:
+    return " " + " | ".join(part for part in parts if part)
+
+
+def _parts(status: Status, moment: Moment) -> list[str]:
+    """Return what is between the cold and the saving, the part that may go first last."""
     later_s = status.later_s(moment)
-    parts = [_cold_part(status.cold, name_cells, later_s)]
     ages = [unit.age_s for unit in status.cold.units if unit.age_s is not None]
-    if ages:
-        parts.append(_("Sensors {age}").format(age=age_text(min(ages), later_s)))
-    if status.node.state != "here":
-        age = f" {age_text(status.node.age_s, later_s)}" if status.node.age_s is not None else ""
-        parts.append(_("Node away{age}").format(age=age))
-    elif with_good:
-        parts.append(_("Node here"))
-    if moment.quality is ClockQuality.NOT_SET:
-        parts.append(_("clock not set"))
-    if saving:
-        parts.append(saving)
-    return parts
+    sensors = _("Sensors {age}").format(age=age_text(min(ages), later_s)) if ages else ""
+    clock = _("clock not set") if moment.quality is ClockQuality.NOT_SET else ""
+    if status.node.state == "here":
+        return [sensors, clock, _("Node here")]
+    age = f" {age_text(status.node.age_s, later_s)}" if status.node.age_s is not None else ""
+    return [sensors, _("Node away{age}").format(age=age), clock]
 
 
 def _cold_part(cold: ColdView, name_cells: int, later_s: float) -> str:

@@ -92,11 +92,11 @@ class Working(App[int]):
                 if self.is_showing:
                     show(answer)
 
-        self.in_background(ask(), group)
+        self.in_background(ask, group)
 
-    def in_background(self, work: Coroutine[Any, Any, None], group: str) -> None:
+    def in_background(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> None:
         """Run work beside the event handlers; its fault becomes a line and the screen stays."""
-        self.run_worker(work, group=group, exclusive=True, exit_on_error=False)
+        _worker: Worker[None] = self.run_worker(work, group=group, exclusive=True, exit_on_error=False)
 
     # Writing.
 

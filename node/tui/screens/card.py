@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 
@@ -61,7 +63,7 @@ class CardScreen(FactScreen):
     def do_discard(self) -> None:
         """Throw away a lot; asks."""
         if self._view is not None:
-            self.app.in_background(ask_and_discard(self.app, self._view.item, self._view.lots), "dialog")
+            self.app.in_background(partial(ask_and_discard, self.app, self._view.item, self._view.lots), "dialog")
 
     def do_receive(self) -> None:
         """Receive this item."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
@@ -103,7 +105,7 @@ class StockScreen(FactScreen):
     def do_discard(self) -> None:
         """Throw away a lot of the selected item; asks."""
         if self._item is not None:
-            self.app.in_background(ask_and_discard(self.app, self._item.item, self._item.lots), "dialog")
+            self.app.in_background(partial(ask_and_discard, self.app, self._item.item, self._item.lots), "dialog")
 
     def on_input_changed(self) -> None:
         """Search once the keys pause."""

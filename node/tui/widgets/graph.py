@@ -29,9 +29,11 @@ def draw_graph(
     the highest value of its share of the window. The row of the limit is marked with `-` where nothing is drawn.
     """
     columns = width - _LABEL_CELLS
+    if columns < 1 or rows < 2:
+        return []
     values = _highest_per_column(recent, columns, window_s)
     known = [value for value in values if value is not None]
-    if not known or columns < 1 or rows < 2:
+    if not known:
         return []
     low, high = _bounds(known, limit_milli_c)
     step = (high - low) / rows
@@ -42,7 +44,7 @@ def draw_graph(
 
 
 def _highest_per_column(recent: Sequence[tuple[float, int | None]], columns: int, window_s: float) -> list[int | None]:
-    values: list[int | None] = [None] * max(columns, 0)
+    values: list[int | None] = [None] * columns
     for age_s, value in recent:
         if value is None or not 0 <= age_s < window_s:
             continue

@@ -74,6 +74,7 @@ async def on_home(app: LarderApp) -> None:
 async def on_receive(app: LarderApp) -> None:
     await press(app, "f2")
     await scan(app, MILK)
+    await shows(app, " Item      Milk 1 L")
     await press(app, "enter")
     await write(app, "2911")
     await press(app, "enter", "enter")

@@ -77,6 +77,7 @@ async def test_a_barcode_in_the_quantity_is_never_a_quantity(tmp_path: Path) -> 
     async with the_screen(places) as app:
         await press(app, "f2")
         await scan(app, MILK)
+        await shows(app, " Item      Milk 1 L")
         app.screen.query_one("#quantity", Input).focus()
         await write(app, MILK)  # by hand, slowly
         await press(app, "ctrl+s")
@@ -91,6 +92,7 @@ async def test_a_scan_of_another_item_never_clears_a_line_that_is_typed(tmp_path
     async with the_screen(places) as app:
         await press(app, "f2")
         await scan(app, MILK)
+        await shows(app, " Item      Milk 1 L")
         await write(app, "M-7")
         await scan(app, "40170725")
         await shows(app, "Save the line of Milk 1 L first (Ctrl+S)")
@@ -120,6 +122,7 @@ async def test_what_is_typed_is_a_draft_a_second_later_and_comes_back(tmp_path: 
     async with the_screen(places) as app:
         await press(app, "f2")
         await scan(app, MILK)
+        await shows(app, " Item      Milk 1 L")
         await write(app, "M-7")
         await until(lambda: b"M-7" in (draft_of(places) or b""))
     async with the_screen(places) as app:
@@ -139,6 +142,7 @@ async def test_goods_already_past_their_date_are_asked_about_and_a_no_keeps_the_
     async with the_screen(places) as app:
         await press(app, "f2")
         await scan(app, MILK)
+        await shows(app, " Item      Milk 1 L")
         await press(app, "enter")
         await write(app, "2026-11-20")
         await press(app, "enter", "enter", "2", "ctrl+s")
@@ -159,6 +163,7 @@ async def test_esc_leaves_the_field_then_the_screen_and_the_form_is_still_there(
     async with the_screen(places, now=a_moment) as app:
         await press(app, "f2")
         await scan(app, MILK)
+        await shows(app, " Item      Milk 1 L")
         await write(app, "M-7")
         await press(app, "escape", "escape")
         await shows(app, "NOW - what needs a person")
