@@ -15,6 +15,7 @@ from node.domain.words import StreamPurpose, StreamReason
 from node.errors import N_, NotSavedNow, Refused
 from node.ledger.append import write_pending
 from node.ledger.ballast import make_ballast
+from node.ledger.connection import connect, storage_fault
 from node.ledger.events import ROLE_MARKET, ROLE_STEWARD, Event, MemberEnrolled
 from node.ledger.fold import fold
 from node.ledger.items import insert_starter_items
@@ -23,7 +24,7 @@ from node.ledger.names import NONCE_BYTES, group_of, origin_of
 from node.ledger.read import MarketFacts, market
 from node.ledger.schema import PAGE_BYTES, migrate
 from node.ledger.seal import seal
-from node.ledger.store import Transaction, connect, storage_fault
+from node.ledger.store import Transaction
 from node.ledger.streams import opened
 from node.ledger.versions import keep_fold_version
 from node.places import Places

@@ -21,8 +21,10 @@ from node.actions.labels import ask_for_labels
 from node.actions.once import done_before, finish
 from node.domain.dates import check_label_date
 from node.domain.lots import DateState, Dot, Lot, Take, date_state, sellable, take_first_expired
+from node.domain.quantity import format_quantity
 from node.domain.words import Basis, DiscardReason, MoveKind
 from node.errors import N_, NeedsYes, Refused
+from node.language import decimal_mark
 from node.ledger.append import Appender
 from node.ledger.events import Event, LotReceived, Moved
 from node.ledger.read import DoneAction, Item, find_lot, lots, movements_of_action
@@ -238,9 +240,10 @@ def _ask_beyond(
     if not expired and "sale.beyond_on_hand" not in yes:
         raise NeedsYes(
             "sale.beyond_on_hand",
-            N_("That is more {item} than the books have."),
+            N_("That is more {item} than the books have ({missing} too many)."),
             N_("Say yes if the goods are in your hand: it is recorded and marked for a count."),
             item=found.name,
+            missing=format_quantity(missing_milli, found.unit, decimal_mark()),
             missing_milli=missing_milli,
         )
 

@@ -6,8 +6,9 @@ import sqlite3
 from collections.abc import Callable
 
 from node.ledger import chain
+from node.ledger.connection import storage_fault
 from node.ledger.locks import LockHolder
-from node.ledger.store import LOCK_WAIT_S, MarketStore, Transaction, storage_fault
+from node.ledger.store import LOCK_WAIT_S, MarketStore, Transaction
 from node.ledger.versions import is_fold_current, keep_fold_version
 from node.places import Places
 

@@ -13,6 +13,7 @@ from node.actions.once import done_before, find_action, finish
 from node.domain.quantity import format_quantity
 from node.domain.words import Basis, DiscardReason, MoveKind, Unit
 from node.errors import N_, Refused
+from node.language import decimal_mark
 from node.ledger.append import Appender
 from node.ledger.events import Moved
 from node.ledger.read import DoneAction, Movement, last_actions, movements_of_action
@@ -114,7 +115,7 @@ def _check_may_go_back(connection: sqlite3.Connection, movement: Movement) -> No
 
 
 def _said(quantity_milli: int, unit: Unit) -> str:
-    return format_quantity(quantity_milli, unit)
+    return format_quantity(quantity_milli, unit, decimal_mark())
 
 
 def _undone_before(tx: Transaction, done: DoneAction) -> Undone:

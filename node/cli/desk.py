@@ -16,8 +16,9 @@ from typing import TypeVar
 from node.errors import N_, NotSavedNow
 from node.language import _
 from node.ledger import read
+from node.ledger.connection import storage_fault
 from node.ledger.locks import LockHolder
-from node.ledger.store import MarketStore, Transaction, storage_fault
+from node.ledger.store import MarketStore, Transaction
 from node.ledger.versions import is_fold_current
 from node.places import Places
 from node.text import safe_text

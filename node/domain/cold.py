@@ -77,8 +77,8 @@ HYSTERESIS_S = 10 * _MINUTE
 PERIODS_UNKNOWN = 3
 PERIODS_STALE = 2
 PERIODS_MISSING = 3
-# A reading of a board that reports faster than the bridge commits (each 5 s) is this old before anybody can see it; only
-# what is older says that something is silent.
+# A reading of a board that reports faster than the bridge commits (each 5 s) is this old before anybody can see it;
+# only what is older says that something is silent.
 STALE_AGE_MS_MIN = 10_000
 MISSING_AGE_MS_MIN = 15_000
 

@@ -1,7 +1,7 @@
 """How much a staff act costs beside the cheapest durable write: `python -m tests.bench.ledger [--quick]`.
 
 `act` is one whole sale (locks, FEFO choice, event, fold, undo entry, FULL commit) against one transaction of two plain
-statements with `synchronous=FULL` on the same disk, in turn. `seal` is what signing adds to an act, spread over a block.
+statements with `synchronous=FULL` on the same disk, in turn. `seal` is what signing adds to an act, spread over blocks.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from node.ledger.connection import connect
 from node.ledger.digest import state_digest
 from node.ledger.names import node_id
-from node.ledger.store import connect
 from node.places import Places
 
 PEOPLE_MAX = 200

@@ -175,7 +175,7 @@ def test_on_a_terminal_y_is_a_yes_to_one_question_and_each_is_asked(harbour: Pla
             terminal.wait_for(b"anything else to leave it:")
             assert b"the use-by date of lot M-1 (2031-01-01) cannot be judged" in terminal.output
             terminal.press(b"y\n")
-        terminal.wait_for(b"That is more Milk (whole) than the books have.")
+        terminal.wait_for(b"That is more Milk (whole) than the books have")
         terminal.wait_for(b"anything else to leave it:", since=terminal.output.index(b"That is more"))
         terminal.press(b"y\n")
         terminal.wait_for(b"saved: sold Milk (whole) 5 l")

@@ -52,7 +52,7 @@ async def sell_beyond_the_books(app: LarderApp) -> None:
     await shows(app, "How much Tomatoes, loose?")
     await write(app, "20")
     await press(app, "enter")
-    await shows(app, "That is more Tomatoes, loose than the books have.")
+    await shows(app, "That is more Tomatoes, loose than the books have")
     await say_yes(app)
 
 
