@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from firmware_bridge.store import read as telemetry
 from node.actions.units import UNIT_KINDS, unit_key
 from node.clock import ClockQuality, Moment
-from node.domain.cold import RULES, Level, Sample, Status, status
+from node.domain.cold import RULES, Level, Sample, UnitRules, is_settled, status
 from node.ledger.registers import shown
 from node.places import Places
 
-# A decision is due after at most 240 minutes above in all; the window holds that and half as much again.
-WINDOW_MS = 6 * 3600 * 1000
+# A decision is due after at most 240 minutes above in all; the longest window holds that and half as much again. Mostly
+# a short one proves that nothing before it matters, and costs a tenth.
+WINDOWS_MS = (30 * 60 * 1000, 2 * 3600 * 1000, 6 * 3600 * 1000)
 READINGS_MAX = 10_000
 RECENT_MS = 2 * 3600 * 1000
 
@@ -30,7 +31,8 @@ class ColdUnit:
 
     `state` is OK, HIGH (warn), EXCURSION (alarm or worse) or NO LIMIT; `quality` GOOD, STALE, MISSING or SUSPECT with
     its `reason`. `is_kind_assumed` says that nobody told what it is and the strictest limit that fits its name is used.
-    `recent` are the readings of the last two hours, oldest first, as (age in seconds, temperature or None).
+    `recent` are the readings of the last two hours where they were asked for, oldest first, as (age in seconds,
+    temperature or None).
     """
 
     name: str
@@ -64,8 +66,8 @@ class ColdView:
     readings: int
 
 
-def cold_status(places: Places, moment: Moment, market: sqlite3.Connection) -> ColdView:
-    """Judge every temperature channel that ever reported here."""
+def cold_status(places: Places, moment: Moment, market: sqlite3.Connection, *, with_recent: bool = False) -> ColdView:
+    """Judge every temperature channel that ever reported here; `with_recent` also for a graph of two hours."""
     try:
         connection = telemetry.open_telemetry(places.telemetry_db)
     except FileNotFoundError:
@@ -75,7 +77,7 @@ def cold_status(places: Places, moment: Moment, market: sqlite3.Connection) -> C
     try:
         now = _host_now(moment)
         units = [
-            _unit(connection, channel, now, market)
+            _unit(connection, channel, now, market, with_recent=with_recent)
             for channel in telemetry.channels(connection)
             if channel.kind == "temperature"
         ]
@@ -96,19 +98,20 @@ def _host_now(moment: Moment) -> telemetry.HostNow:
 
 
 def _unit(
-    connection: sqlite3.Connection, channel: telemetry.Channel, now: telemetry.HostNow, market: sqlite3.Connection
+    connection: sqlite3.Connection,
+    channel: telemetry.Channel,
+    now: telemetry.HostNow,
+    market: sqlite3.Connection,
+    *,
+    with_recent: bool,
 ) -> ColdUnit:
     sensor = f"{channel.device_uid}/{channel.channel}"
-    readings = telemetry.readings(connection, channel.device_uid, channel.channel, WINDOW_MS, now, READINGS_MAX)
-    samples = [
-        Sample(reading.age_ms, reading.value_milli, reading.quality == telemetry.GOOD)
-        for reading in readings
-        if reading.age_ms is not None
-    ]
     told = shown(market, unit_key(sensor, "kind"))
     kind = told if isinstance(told, str) and told in UNIT_KINDS else _kind_by_name(channel.name)
     rules = RULES.get(kind)
-    judged = status(samples, rules=rules, period_ms=max(1, channel.period_ms))
+    period_ms = max(1, channel.period_ms)
+    readings = _readings(connection, channel, now, rules, period_ms)
+    judged = status(_samples(readings), rules=rules, period_ms=period_ms)
     name = shown(market, unit_key(sensor, "name"))
     return ColdUnit(
         name=name if isinstance(name, str) else channel.name,
@@ -119,16 +122,51 @@ def _unit(
         limit_milli_c=rules.limit_milli_c if rules else None,
         state=_STATES.get(judged.level, "EXCURSION") if rules else "NO LIMIT",
         quality=judged.quality,
-        reason=_reason(readings, judged),
+        reason=readings[-1].reason if readings and judged.quality == "SUSPECT" else "",
         age_s=judged.age_s,
         since_s=judged.since_s,
         above_s=judged.above_s,
         unknown_s=judged.unknown_s,
         decision_in_s=judged.decision_in_s,
-        recent=tuple(
-            (sample.age_ms // 1000, sample.temperature_milli_c) for sample in samples if sample.age_ms <= RECENT_MS
-        ),
+        recent=_recent(connection, channel, now) if with_recent else (),
     )
+
+
+def _readings(
+    connection: sqlite3.Connection,
+    channel: telemetry.Channel,
+    now: telemetry.HostNow,
+    rules: UnitRules | None,
+    period_ms: int,
+) -> list[telemetry.Reading]:
+    """Return the readings that the status depends on: the shortest window that proves it needs no more."""
+    readings: list[telemetry.Reading] = []
+    for window_ms in WINDOWS_MS:
+        readings = _window(connection, channel, now, window_ms)
+        if rules is None or is_settled(_samples(readings), rules=rules, period_ms=period_ms):
+            break
+    return readings
+
+
+def _window(
+    connection: sqlite3.Connection, channel: telemetry.Channel, now: telemetry.HostNow, window_ms: int
+) -> list[telemetry.Reading]:
+    return telemetry.readings(connection, channel.device_uid, channel.channel, window_ms, now, READINGS_MAX)
+
+
+def _samples(readings: list[telemetry.Reading]) -> list[Sample]:
+    return [
+        Sample(reading.age_ms, reading.value_milli, reading.quality == telemetry.GOOD)
+        for reading in readings
+        if reading.age_ms is not None
+    ]
+
+
+def _recent(
+    connection: sqlite3.Connection, channel: telemetry.Channel, now: telemetry.HostNow
+) -> tuple[tuple[int, int | None], ...]:
+    samples = _samples(_window(connection, channel, now, RECENT_MS))
+    return tuple((sample.age_ms // 1000, sample.temperature_milli_c) for sample in samples)
 
 
 def _kind_by_name(name: str) -> str:
@@ -137,10 +175,6 @@ def _kind_by_name(name: str) -> str:
     if "freez" in words:
         return "freezer"
     return "ambient" if words.startswith(("ambient", "room", "air")) else "fridge"
-
-
-def _reason(readings: list[telemetry.Reading], judged: Status) -> str:
-    return readings[-1].reason if readings and judged.quality == "SUSPECT" else ""
 
 
 _NEED = ("EXCURSION", "HIGH", "MISSING", "SUSPECT", "STALE", "OK", "NO LIMIT")

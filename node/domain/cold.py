@@ -157,6 +157,18 @@ def status(samples: Sequence[Sample], *, rules: UnitRules | None, period_ms: int
     )
 
 
+def is_settled(samples: Sequence[Sample], *, rules: UnitRules, period_ms: int) -> bool:
+    """Tell whether nothing before these readings can matter: they hold a stretch that ends any excursion and level."""
+    inside_ms = 0
+    for earlier, later in _pairs(samples):
+        lasted_ms = earlier.age_ms - later.age_ms
+        is_well = _is_well_inside(earlier, rules.limit_milli_c) and _is_well_inside(later, rules.limit_milli_c)
+        inside_ms = inside_ms + lasted_ms if is_well and lasted_ms <= PERIODS_UNKNOWN * period_ms else 0
+        if inside_ms >= HYSTERESIS_S * 1000:
+            return True
+    return False
+
+
 def _is_above(sample: Sample, limit_milli_c: int) -> bool:
     return sample.temperature_milli_c is not None and sample.temperature_milli_c > limit_milli_c
 

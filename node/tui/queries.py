@@ -106,15 +106,15 @@ def status_view(connection: sqlite3.Connection, places: Places, moment: Moment) 
     """Return what the status bar is made of."""
     return Status(
         read.market(connection).name,
-        cold_view(connection, places, moment),
+        cold_status(places, moment, connection),
         read_heartbeat(places.node_heartbeat, moment),
         moment.boottime_ms,
     )
 
 
 def cold_view(connection: sqlite3.Connection, places: Places, moment: Moment) -> ColdView:
-    """Return every unit with its state, computed here: right also while the daemon is dead."""
-    return cold_status(places, moment, connection)
+    """Return every unit with its state and its last two hours, computed here: right also while the daemon is dead."""
+    return cold_status(places, moment, connection, with_recent=True)
 
 
 def home_view(connection: sqlite3.Connection, moment: Moment) -> HomeView:

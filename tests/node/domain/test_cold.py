@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.domain.cold import RULES, Level, Sample, Status, status
+from node.domain.cold import RULES, Level, Sample, Status, is_settled, status
 
 PERIOD_MS = 10_000
 FRIDGE, FREEZER = RULES["fridge"], RULES["freezer"]
@@ -147,3 +147,16 @@ def test_the_answer_does_not_depend_on_how_the_readings_were_fed(course: list[tu
         fed.append(sample)
         judged = status(fed, rules=FRIDGE, period_ms=60_000)
     assert judged == status(samples, rules=FRIDGE, period_ms=60_000)
+
+
+@given(
+    course=st.lists(st.tuples(st.integers(1, 40), st.sampled_from([-2, 3, 4.8, 6, 9])), min_size=1, max_size=8),
+    cut=st.integers(0, 200),
+    hole=st.integers(0, 200),
+)
+def test_a_window_that_is_settled_needs_nothing_before_it(course: list[tuple[int, float]], cut: int, hole: int) -> None:
+    samples = a_course(*course, step_s=60)
+    samples = [*samples[:hole], *samples[hole + 5 :]]
+    window = samples[cut:]
+    if is_settled(window, rules=FRIDGE, period_ms=60_000):
+        assert status(window, rules=FRIDGE, period_ms=60_000) == status(samples, rules=FRIDGE, period_ms=60_000)
