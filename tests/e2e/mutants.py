@@ -66,7 +66,9 @@ READING_ACKNOWLEDGED_BEFORE_ITS_COMMIT = (
 )
 """The bridge sends ACK `next` a moment before it commits."""
 
-MARKET_NOT_SYNCED = (Change("node/ledger/store.py", '"PRAGMA synchronous = FULL"', '"PRAGMA synchronous = NORMAL"'),)
+MARKET_NOT_SYNCED = (
+    Change("node/ledger/connection.py", '"PRAGMA synchronous = FULL"', '"PRAGMA synchronous = NORMAL"'),
+)
 TELEMETRY_NOT_SYNCED = (
     Change("firmware_bridge/store/files.py", '"pragma synchronous = full"', '"pragma synchronous = normal"'),
 )

@@ -114,6 +114,7 @@ def test_on_a_read_only_disk_a_sale_is_refused_in_words_and_done_later(disk: Sma
     refused = larder(disk, *sale(1))
     assert (refused.returncode, refused.stdout, len(refused.stderr.splitlines())) == (3, "", 2)
     assert refused.stderr.startswith("The disk does not take writes")
+    assert "Milk" in larder(disk, "stock").stdout
     subprocess.run(disk.command([word.format("rw") for word in remount]), check=True)
     assert larder(disk, *sale(1)).returncode == 0
     sales = Sales(RECEIVED, {f"{1:032x}": 1}, {f"{1:032x}"})
