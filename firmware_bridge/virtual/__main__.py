@@ -6,6 +6,7 @@ Not a part of an installed market: for the demo, for tests, and for trying a bri
 import random
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TextIO
 
@@ -74,24 +75,17 @@ def command(
         except (OSError, ValueError) as error:
             raise click.BadParameter(str(error), param_hint="--replay") from error
     plan = BoardPlan(uid, name, kind, door, period_s, speed, seed, recorded)
+    stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
+        signal.signal(number, lambda *_unused: stopping.set())
     try:
-        _run(plan, link, open_ring(state, ring, random.Random().randrange(BOOTS)), produced)
+        _run(plan, link, open_ring(state, ring, random.Random().randrange(BOOTS)), produced, stopping)
     except OSError as error:
         click.echo(_("The virtual board cannot go on: {reason}").format(reason=error), err=True)
         sys.exit(EXIT_REFUSED)
 
 
-class _Stopped(Exception):
-    """A signal asked us to end."""
-
-
-def _stop(*_unused: object) -> None:
-    raise _Stopped
-
-
-def _run(plan: BoardPlan, link: Path, ring: Ring, produced: Path | None) -> None:
+def _run(plan: BoardPlan, link: Path, ring: Ring, produced: Path | None, stopping: threading.Event) -> None:
     log = produced.open("a", encoding="ascii") if produced is not None else None
     line: Line | None = None
     try:
@@ -101,13 +95,11 @@ def _run(plan: BoardPlan, link: Path, ring: Ring, produced: Path | None) -> None
         click.echo(f"ready {link}")
         sys.stdout.flush()
         data = b""
-        while True:
+        while not stopping.is_set():
             output = board.step(data, clock.boottime_ms() - started_ms)
             if output:
                 line.write(output)
             data = line.wait(POLL_S)
-    except _Stopped:
-        return
     finally:
         if line is not None:
             line.close()
