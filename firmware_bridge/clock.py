@@ -9,6 +9,7 @@ import os
 import re
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
@@ -44,8 +45,9 @@ def now() -> HostNow:
     return HostNow(host_boot_id(), boottime_ms(), time.time_ns() // 1000, is_synchronised())
 
 
+@cache
 def host_boot_id() -> str:
-    """Return the id of this start of the computer as 32 hex digits, or '' when nobody tells it."""
+    """Return the id of this start of the computer as 32 hex digits, or '' when nobody tells it; it cannot change."""
     try:
         text = BOOT_ID_FILE.read_text(encoding="ascii")
     except OSError:
@@ -56,9 +58,10 @@ def host_boot_id() -> str:
 
 def is_synchronised() -> bool:
     """Ask the kernel whether the wall clock is synchronised (adjtimex(2): 5 is not, -1 is refused: then also not)."""
-    try:
-        adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
-    except (OSError, AttributeError):
-        return False
-    state = adjtimex(ctypes.create_string_buffer(TIMEX_BYTES))
+    state = _libc().adjtimex(ctypes.create_string_buffer(TIMEX_BYTES))
     return bool(0 <= state < TIME_ERROR)
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)

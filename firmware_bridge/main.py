@@ -93,7 +93,8 @@ def run(data: Path, ports: tuple[str, ...], interval_ms: int, bounds: AlarmBound
         raise _folder_fault(data, error) from error
     try:
         writer = Writer(store, clock.now, interval_ms=interval_ms, bounds=bounds)
-        supervisor = Supervisor(writer, ports, data / "run" / "bridge.json", clock.now, random.Random())
+        beat = data / "run" / "bridge.json"
+        supervisor = Supervisor(writer, ports, beat, clock.now, clock.boottime_ms, random.Random())
         supervisor.run(stopping)
     except sqlite3.Error as error:
         raise LocalFault(

@@ -58,6 +58,8 @@ class Port:
         """Wait up to the read timeout and return what came; empty when nothing did or `wake` was called."""
         try:
             data: bytes = self._serial.read(max(1, min(self._serial.in_waiting, READ_BYTES_MAX)))
+            if len(data) == 1 and (more := self._serial.in_waiting):
+                data += self._serial.read(min(more, READ_BYTES_MAX))  # the frame behind the byte we waited for
         except (OSError, termios.error) as error:
             raise PortLost(_reason(error)) from error
         self._has_wake = False  # only now: a wake from here on must end the next read

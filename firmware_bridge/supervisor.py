@@ -28,12 +28,14 @@ class Supervisor:
         patterns: Sequence[str],
         heartbeat_path: Path,
         now: Callable[[], HostNow],
+        now_ms: Callable[[], int],
         source: random.Random,
     ) -> None:
         self._writer = writer
         self._patterns = patterns
         self._heartbeat = Heartbeat(heartbeat_path)
         self._now = now
+        self._now_ms = now_ms
         self._random = source
         self._workers: dict[str, Worker] = {}
         self._known: dict[str, str] = {}
@@ -60,7 +62,7 @@ class Supervisor:
             if worker is None and len(self._workers) >= PORTS_MAX:
                 self._forget_one(found)
             if worker is None or not worker.is_alive():
-                self._workers[path] = worker = Worker(path, self._writer, self._now, self._random)
+                self._workers[path] = worker = Worker(path, self._writer, self._now_ms, self._random)
                 worker.start()
             elif self._known.get(path) != device:
                 worker.reappeared()
@@ -85,8 +87,8 @@ class Supervisor:
         workers = list(self._workers.values())
         for worker in workers:
             worker.stop()
-        deadline_ms = self._now().boottime_ms + int(WORKERS_S * 1000)
+        deadline_ms = self._now_ms() + int(WORKERS_S * 1000)
         for worker in workers:
-            worker.join(max(0.0, (deadline_ms - self._now().boottime_ms) / 1000))
+            worker.join(max(0.0, (deadline_ms - self._now_ms()) / 1000))
         self._writer.stop(WRITER_S)
         self._say(is_last=True)

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from firmware_bridge.clock import HostNow
 from firmware_bridge.language import _
 from firmware_bridge.link.events import (
     CommandAnswered,
@@ -48,11 +47,12 @@ class PortStatus:
 class Worker(threading.Thread):
     """Serve one path for ever; a daemon thread."""
 
-    def __init__(self, path: str, writer: Writer, now: Callable[[], HostNow], source: random.Random) -> None:
+    def __init__(self, path: str, writer: Writer, now_ms: Callable[[], int], source: random.Random) -> None:
+        """Prepare; now_ms tells CLOCK_BOOTTIME in milliseconds."""
         super().__init__(name=f"port {path}", daemon=True)
         self._path = path
         self._writer = writer
-        self._now = now
+        self._now_ms = now_ms
         self._random = source
         self._session = HostSession(first_cmd_id=source.randrange(1 << 16))
         self._replies: deque[Reply] = deque(maxlen=REPLIES_MAX)
@@ -128,7 +128,7 @@ class Worker(threading.Thread):
     def _serve(self, port: Port) -> None:
         session = self._session
         self._replies.clear()
-        self._handle(session.opened(self._now().boottime_ms))
+        self._handle(session.opened(self._now_ms()))
         while True:
             self._take_replies()
             output = session.take_output()
@@ -138,7 +138,7 @@ class Worker(threading.Thread):
                 return
             port.set_patient(is_patient=session.state in LIVE_STATES)
             data = port.read()
-            now_ms = self._now().boottime_ms
+            now_ms = self._now_ms()
             if data:
                 self._handle(session.receive(data, now_ms, may_take=self._writer.is_accepting))
             self._handle(session.tick(now_ms))
@@ -155,7 +155,7 @@ class Worker(threading.Thread):
     def _take_replies(self) -> None:
         while self._replies:
             reply = self._replies.popleft()
-            now_ms = self._now().boottime_ms
+            now_ms = self._now_ms()
             if isinstance(reply, Committed):
                 self._session.committed(reply.next_seq, now_ms)
             elif isinstance(reply, Linked):

@@ -74,7 +74,7 @@ def writer(tmp_path: Path) -> Iterator[Writer]:
 
 @pytest.fixture
 def worker(cable: Cable, writer: Writer) -> Iterator[Worker]:
-    thread = Worker(str(cable.name), writer, clock.now, random.Random(1))
+    thread = Worker(str(cable.name), writer, clock.boottime_ms, random.Random(1))
     thread.start()
     yield thread
     thread.stop()
@@ -274,7 +274,7 @@ def test_a_reader_that_dies_is_replaced(cable: Cable, tmp_path: Path, monkeypatc
     store = Store(tmp_path / "other.db", clock.now())
     other = Writer(store, clock.now)
     beat = tmp_path / "bridge.json"
-    supervisor = Supervisor(other, [str(cable.name)], beat, clock.now, random.Random(1))
+    supervisor = Supervisor(other, [str(cable.name)], beat, clock.now, clock.boottime_ms, random.Random(1))
     thread = threading.Thread(target=supervisor.run, args=(stopping,))
     thread.start()
     until(killed.is_set, what="the first reader died")
