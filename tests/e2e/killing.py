@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tests.e2e.market import DEADLINE_S, GTIN, Market, bridge_command, node_command, running
 from tests.faults import Kill
+from tests.firmware_bridge.running import until
 
 # A life that ends by itself (its kill was never reached) is no kill; so many of them mean that the plan is wrong.
 LIVES_PER_KILL_MAX = 6
@@ -31,12 +32,14 @@ SYNC_SHARE = 0.25
 class Death:
     """How one life is to end: at a hook inside the process, or by our hand after so many seconds of it.
 
-    With a hook, `after_s` is when the process is asked to end, to die at the hook while it tidies up; 0 for never.
+    With a hook and a `heartbeat`, the process is asked to end `after_s` after its first sign of life there, to die at
+    the hook while it tidies up.
     """
 
     place: str
     kill: Kill | None = None
     after_s: float = 0.0
+    heartbeat: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +59,18 @@ class Place:
     suffix: str = ""
     operations: tuple[int, int] = (1, 1)
     after_s: tuple[float, float] = (0.0, 0.0)
+    heartbeat: str = ""
 
-    def death(self, chance: random.Random, note: Path) -> Death:
-        """Draw one death."""
+    def death(self, chance: random.Random, data: Path, note: Path) -> Death:
+        """Draw one death of a process that works in a data folder."""
+        heartbeat = data / self.heartbeat if self.heartbeat else None
         after_s = chance.uniform(*self.after_s)
         if not self.suffix:
             return Death(self.name, None, after_s)
         on: str = "sync" if self.name == "commit" and chance.random() < SYNC_SHARE else "write"
         at = 1 if on == "sync" else chance.randint(*self.operations)
         when = chance.choice(("before", "after"))
-        return Death(self.name, Kill(on, at, when, self.suffix, note), after_s)  # type: ignore[arg-type]
+        return Death(self.name, Kill(on, at, when, self.suffix, note), after_s, heartbeat)  # type: ignore[arg-type]
 
 
 # "commit": between BEGIN and the acknowledgement, since the log of the database is written at no other time.
@@ -78,13 +83,13 @@ SELLER_PLACES = (
 NODE_PLACES = (
     Place("commit", "market.db-wal", (1, 12)),
     Place("any instant", after_s=(0.2, 2.5)),
-    Place("checkpoint", "/market.db", (1, 8), after_s=(1.5, 2.5)),
+    Place("checkpoint", "/market.db", (1, 8), after_s=(0.1, 1.0), heartbeat="run/node.json"),
 )
 BRIDGE_PLACES = (
     Place("commit", "telemetry.db-wal", (1, 120)),
     Place("any instant", after_s=(0.2, 2.0)),
     Place("commit", "telemetry.db-wal", (20, 200)),
-    Place("checkpoint", "/telemetry.db", (1, 6), after_s=(1.5, 2.5)),
+    Place("checkpoint", "/telemetry.db", (1, 6), after_s=(0.5, 1.5), heartbeat="run/bridge.json"),
 )
 
 
@@ -146,7 +151,7 @@ def kill_sellers(run: Campaign, kills: int, is_over: Callable[[], bool], chance:
     while done < kills or not is_over():
         lives += 1
         assert done >= kills or lives <= LIVES_PER_KILL_MAX * kills, "sellers do not reach the place they should die at"
-        death = next(places).death(chance, run.note()) if done < kills else None
+        death = next(places).death(chance, run.market.data, run.note()) if done < kills else None
         action_id, quantity = chance.randbytes(16).hex(), chance.randint(1, 4)
         killed = one_sale(run.market, action_id, quantity, death)
         if killed is None:
@@ -166,10 +171,9 @@ def kill_daemons(
     for place, life in zip(cycle(places), range(LIVES_PER_KILL_MAX * kills), strict=False):
         if done == kills:
             break
-        death = place.death(chance, run.note())
+        death = place.death(chance, run.market.data, run.note())
         code, _out, err = live(command, run.market.environment(death.kill), death)
-        # SIGTERM: asked to end before it was ready to hear that.
-        assert code in (0, -signal.SIGKILL, -signal.SIGTERM), f"{part}, life {life}: {code}, {err}"
+        assert code in (0, -signal.SIGKILL), f"{part}, life {life}: {code}, {err}"
         if code == -signal.SIGKILL:
             done += 1
             run.count(Killed(part, death.place))
@@ -195,6 +199,8 @@ def one_sale(market: Market, action_id: str, quantity: int, death: Death | None)
 def live(command: list[str], environment: dict[str, str], death: Death | None) -> tuple[int, str, str]:
     """Run a process to its death or its end; return its code and what it said."""
     with running(command, environment) as process:
+        if death is not None and death.heartbeat is not None:
+            wait_for_life(process, death.heartbeat)
         if death is not None and death.after_s:
             try:
                 process.wait(death.after_s)
@@ -206,3 +212,13 @@ def live(command: list[str], environment: dict[str, str], death: Death | None) -
         said = hook.note.read_text()
         assert said.startswith("killed at ") and said.endswith(f"{hook.suffix}\n"), f"killed elsewhere: {said}"
     return process.returncode, out, err
+
+
+def wait_for_life(process: subprocess.Popen[str], heartbeat: Path) -> None:
+    """Wait until a daemon has written its heartbeat, or has ended before that."""
+
+    def is_there() -> bool:
+        is_its_own = heartbeat.exists() and json.loads(heartbeat.read_bytes())["pid"] == process.pid
+        return is_its_own or process.poll() is not None
+
+    until(is_there, what=f"{heartbeat.name} is written", deadline_s=DEADLINE_S)

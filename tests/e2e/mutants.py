@@ -66,6 +66,16 @@ READING_ACKNOWLEDGED_BEFORE_ITS_COMMIT = (
 )
 """The bridge sends ACK `next` a moment before it commits."""
 
+SCREEN_WAITS_FOR_ITS_DISK = (
+    Change(
+        "node/tui/writer.py",
+        "            self._waiting.append(job)\n            self._changed.notify_all()\n",
+        "            self._waiting.append(job)\n            self._changed.notify_all()\n"
+        "            self._changed.wait_for(lambda: not self._waiting and not self._in_hand)\n",
+    ),
+)
+"""Whoever enters something waits for its commit before anything is drawn."""
+
 MARKET_NOT_SYNCED = (
     Change("node/ledger/connection.py", '"PRAGMA synchronous = FULL"', '"PRAGMA synchronous = NORMAL"'),
 )

@@ -17,7 +17,7 @@ DEADLINE_S = 90.0
 
 
 class SeenTerminal(Terminal):
-    """`larder tui` in a terminal that is drawn. Look at `rows` only through `see`, which keeps them fresh."""
+    """`larder tui` in a terminal that is drawn. `rows` is what a person sees after the last `read`."""
 
     def __init__(self, data: Path, *, sync_ms: tuple[int, int], build: Build = AS_IT_IS) -> None:
         environment = {**faulty(data, sync_ms=sync_ms), **build.environment, "TERM": "xterm-256color"}
@@ -29,15 +29,19 @@ class SeenTerminal(Terminal):
     def rows(self) -> list[str]:
         return list(self._screen.display)
 
+    def read(self, wait_s: float) -> bytes:
+        """Return what is written within the wait, after drawing it."""
+        fresh = super().read(wait_s)
+        self._stream.feed(fresh)
+        return fresh
+
     def see(self, wanted: Callable[[list[str]], bool], *, what: str) -> None:
         """Look after each piece of output until the rows are as wanted; fail with the rows at the deadline."""
         end_s = time.monotonic() + DEADLINE_S
         while not wanted(self.rows):
-            fresh = self.read(max(0.0, end_s - time.monotonic()))
-            if not fresh:
+            if not self.read(max(0.0, end_s - time.monotonic())):
                 shown = "\n".join(self.rows)
                 raise AssertionError(f"never seen: {what}. Ended: {self.process.poll()}. The screen:\n{shown}")
-            self._stream.feed(fresh)
 
     def see_words(self, *words: str) -> None:
         """Wait until all these words are on the screen at once."""

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.judging import damage, lost_sales, sold, wrong_readings, wrong_sales
 from tests.e2e.killing import Death, Killed, campaign, one_sale
-from tests.e2e.market import BOARDS, GTIN, Market, a_market, boards, larder, settle
+from tests.e2e.market import BOARDS, GTIN, TIMEOUT_S, Market, a_market, boards, larder, settle
 from tests.e2e.mutants import (
     READING_ACKNOWLEDGED_BEFORE_ITS_COMMIT,
     SALE_SAID_BEFORE_ITS_COMMIT,
@@ -23,6 +23,8 @@ from tests.firmware_bridge.running import Shop, a_shop
 SELLER_KILLS, NODE_KILLS, BRIDGE_KILLS = 32, 12, 20
 OPERATIONS_MAX = 100
 
+pytestmark = pytest.mark.timeout(TIMEOUT_S)
+
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
@@ -31,7 +33,6 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_nothing_acknowledged_is_lost_however_often_and_wherever_processes_are_killed(
     shop: Shop, tmp_path: Path
 ) -> None:
@@ -127,7 +128,7 @@ def test_a_seller_that_answers_before_its_commit_is_found_out(shop: Shop, tmp_pa
 def test_a_bridge_that_acknowledges_before_its_commit_is_found_out(shop: Shop, tmp_path: Path) -> None:
     market = a_market(shop, build=a_mutant(tmp_path / "build", READING_ACKNOWLEDGED_BEFORE_ITS_COMMIT), seed=13)
     boards(market, 2)
-    campaign(market, tmp_path / "notes", bridge_kills=8)
+    campaign(market, tmp_path / "notes", bridge_kills=6)
     settle(market)
     wrong = [line for name in market.boards for line in readings_wrong(market, name)]
     assert [line for line in wrong if line.startswith("acknowledged and lost")] != []

@@ -28,12 +28,15 @@ from tests.e2e.cutting import (
     sell_many,
 )
 from tests.e2e.judging import damage, lost_sales, opened
+from tests.e2e.market import TIMEOUT_S
 from tests.e2e.mutants import AS_IT_IS, MARKET_NOT_SYNCED, TELEMETRY_NOT_SYNCED, Build, a_mutant
 from tests.faults.power import Image, images
 from tests.firmware_bridge.running import until
 
 SALES = 150
 FOUNDING_BLOCKS = 2
+
+pytestmark = pytest.mark.timeout(TIMEOUT_S)
 
 
 def cut_market(folder: Path, *, build: Build = AS_IT_IS, has_node: bool = False) -> Iterator[Image]:

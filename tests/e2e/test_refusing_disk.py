@@ -18,6 +18,7 @@ from tests.e2e.market import (
     BOARDS,
     DEADLINE_S,
     GTIN,
+    TIMEOUT_S,
     Market,
     boards,
     bridge_command,
@@ -36,6 +37,8 @@ MARKET_DB, TELEMETRY_DB = "data/market/market.db", "data/telemetry/telemetry.db"
 RECEIVED = 1000
 # A sale writes about 24 times, the checkpoint behind it a dozen times more.
 REFUSED_FROM = (1, 2, 3, 5, 8, 12, 16, 20, 22, 24, 26, 30, 34)
+
+pytestmark = pytest.mark.timeout(TIMEOUT_S)
 
 
 @pytest.fixture
