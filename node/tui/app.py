@@ -7,6 +7,7 @@ own threads and come back as messages.
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from node import clock
 from node.errors import LarderError
 from node.language import _, error_text
 from node.ledger import read
+from node.ledger.connection import storage_fault
 from node.places import Places
 from node.tui import queries
 from node.tui.dialogs.base import Dialog
@@ -25,6 +27,8 @@ from node.tui.themes import THEMES, theme_name
 REFRESH_S = 0.5  # how often the data version is looked at
 COLD_AGAIN_S = 5.0  # silence makes a reading stale, so the cold is judged again even where nothing arrived
 SAVING_TICK_S = 0.1
+# The library takes these for 80x25, whatever they are, and then lays out for ever: it hears 24 from the system.
+TERMINALS_WITHOUT_SIZE = frozenset({"dumb", "unknown"})
 EXIT_OK, EXIT_REFUSED = 0, 1
 
 
@@ -46,6 +50,8 @@ class LarderApp(Navigation):
         self.unsaved: list[str] = []
         self._version: int | None = None
         self._judged_at_s = 0.0
+        self._is_looking = False
+        self._is_read_fault_said = False
         self._saving_said: str | None = None
 
     def on_mount(self) -> None:
@@ -95,7 +101,30 @@ class LarderApp(Navigation):
 
     def look_for_changes(self) -> None:
         """Read again where another connection, ours or another process's, has committed."""
-        self.look_up(read.data_version, self._have_version, group="version")
+        if self._is_looking:
+            return  # a slow computer: the answer comes, and asking again would only put it off
+        self._is_looking = True
+        self.in_background(self._look, "version")
+
+    async def _look(self) -> None:
+        try:
+            version = await self.reader.ask(read.data_version)
+        except sqlite3.Error as error:
+            self._cannot_read(storage_fault(error, self.places))
+            return
+        except LarderError as error:
+            self._cannot_read(error)
+            return
+        finally:
+            self._is_looking = False
+        self._is_read_fault_said = False
+        if self.is_showing:
+            self._have_version(version)
+
+    def _cannot_read(self, error: LarderError) -> None:
+        if self.is_showing and not self._is_read_fault_said:
+            self._is_read_fault_said = True  # once, not twice a second over everything else
+            self.front.say_error(error)
 
     def _have_version(self, version: int) -> None:
         now_s = clock.monotonic_s()
@@ -140,6 +169,8 @@ def run(places: Places, *, who: int = 0) -> int:
     except LarderError as error:
         print(*error_text(error), sep="\n", file=sys.stderr)
         return EXIT_REFUSED
+    if os.environ.get("TERM") in TERMINALS_WITHOUT_SIZE:
+        os.environ["TERM"] = "vt100"
     app = LarderApp(places, who=who)
     try:
         app.run()

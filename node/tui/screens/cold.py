@@ -6,10 +6,11 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from node.clock import Moment
-from node.cold.watch import ColdUnit
+from node.cold.watch import ColdUnit, ColdView
 from node.errors import N_
 from node.language import _
 from node.text import safe_text
+from node.tui import queries
 from node.tui.keys import COLD, Facts, bindings_of
 from node.tui.screens.base import FactScreen
 from node.tui.status import Status
@@ -33,6 +34,8 @@ class ColdScreen(FactScreen):
     def __init__(self) -> None:
         super().__init__()
         self._units: dict[str, ColdUnit] = {}
+        self._with_recent: dict[str, ColdUnit] = {}
+        self._drawn: Status | None = None
 
     def compose_body(self) -> ComposeResult:
         """Yield the list of units and the detail of the selected one."""
@@ -56,9 +59,13 @@ class ColdScreen(FactScreen):
         return Facts(has_selection=bool(self._units), can_go_back=True)
 
     def ask_again(self) -> None:
-        """Draw what is known; the app judges the cold every second."""
+        """Draw what is known, and read the last two hours for the graph, which nobody else needs."""
         if self.app.status is not None:
             self.on_tick(self.app.status, self.app.now())
+        app = self.app
+        app.look_up(
+            lambda connection: queries.cold_view(connection, app.places, app.now()), self._have_recent, group="cold"
+        )
 
     def on_tick(self, status: Status, moment: Moment) -> None:
         """Draw the units, the worst first."""
@@ -71,6 +78,13 @@ class ColdScreen(FactScreen):
             self.query_one("#graph", Words).show(f" {_('No sensor has reported yet.')}")
         else:
             self._draw_selected()
+        if status is not self._drawn:
+            self._drawn = status
+            self.ask_again()
+
+    def _have_recent(self, view: ColdView) -> None:
+        self._with_recent = {unit.sensor: unit for unit in view.units}
+        self._draw_selected()
 
     def on_data_table_row_highlighted(self) -> None:
         """Draw the graph of the unit that is selected now."""
@@ -78,7 +92,7 @@ class ColdScreen(FactScreen):
 
     def _draw_selected(self) -> None:
         key = self.query_one("#units", MarkedTable).selected_key
-        unit = self._units.get(key or "")
+        unit = self._with_recent.get(key or "") or self._units.get(key or "")
         if unit is not None:
             graph = self.query_one("#graph", Words)
             graph.show("\n".join(_detail(unit, max(30, graph.size.width or self.size.width))))

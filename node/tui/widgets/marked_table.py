@@ -58,9 +58,7 @@ class MarkedTable(DataTable[Text]):
         self._columns = tuple(columns)
         self._rows: tuple[Row, ...] = ()
         self._dropped: frozenset[int] = frozenset()
-        # One wide cell a row: the library draws every cell on its own, which would cost eight times as much.
-        width = _MARK_CELLS + sum(one.width for one in self._columns)
-        self.add_column(self._heading(), width=width, key=_LINE)
+        self._add_line_column()
 
     @property
     def rows_shown(self) -> tuple[Row, ...]:
@@ -106,9 +104,11 @@ class MarkedTable(DataTable[Text]):
         if dropped == self._dropped:
             return
         self._dropped = dropped
-        self.ordered_columns[0].label = self._heading()
-        for row in self._rows:
-            self.update_cell(row.key, _LINE, self._line(row.cells))
+        rows, selected, self._rows = self._rows, self.selected_key, ()
+        self.clear(columns=True)
+        self._add_line_column()
+        self.set_rows(rows)
+        self.select(selected or "")
         self.post_message(self.ColumnsChanged())
 
     def render_line(self, y: int) -> Strip:
@@ -130,8 +130,10 @@ class MarkedTable(DataTable[Text]):
             if before.cells != after.cells:
                 self.update_cell(after.key, _LINE, self._line(after.cells))
 
-    def _heading(self) -> Text:
-        return self._line(tuple(one.heading for one in self._columns))
+    def _add_line_column(self) -> None:
+        # One wide cell a row: the library draws every cell on its own, which would cost eight times as much.
+        width = _MARK_CELLS + sum(one.width for place, one in enumerate(self._columns) if place not in self._dropped)
+        self.add_column(self._line(tuple(one.heading for one in self._columns)), width=width, key=_LINE)
 
     def _line(self, texts: tuple[str, ...]) -> Text:
         # One cell of each column stays free, so that neighbours never touch.

@@ -6,7 +6,6 @@ Set LARDER_GOLDEN=write to write them anew after a wanted change. Refused on ano
 from __future__ import annotations
 
 import os
-import sqlite3
 from pathlib import Path
 from unittest.mock import patch
 
@@ -172,10 +171,7 @@ async def test_the_screen_reads_as_its_golden_text(place: str, size: str, tmp_pa
     places = a_market(tmp_path)
     write_heartbeat(places.node_heartbeat, a_moment(), state="here", message="")
 
-    def cold(_connection: sqlite3.Connection, *_more: object) -> ColdView:
-        return a_warm_cold_view()
-
-    with patch.object(queries, "cold_view", cold):
+    with patch.object(queries, "cold_status", lambda *_arguments, **_options: a_warm_cold_view()):
         async with the_screen(places, size=SIZES[size]) as app:
             await PLACES[place](app)
             text = await steady(app)

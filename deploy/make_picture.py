@@ -1,0 +1,138 @@
+"""Draw Home of a small made market as an SVG picture. Not a test: the goldens of the screen are plain text.
+
+The market, its clock and its cold storage are made up and stand still, so the picture only changes with the screen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+import tempfile
+from datetime import date, timedelta
+from pathlib import Path
+from unittest.mock import patch
+
+from node import clock
+from node.actions import goods, items
+from node.actions.founding import create_market
+from node.actions.ids import new_action_id
+from node.actions.keeping import open_market
+from node.clock import ClockQuality, Moment
+from node.cold.watch import ColdUnit, ColdView
+from node.domain.words import Unit
+from node.health import write_heartbeat
+from node.ledger.store import Transaction
+from node.places import Places
+from node.tui import queries
+
+PICTURE = Path(__file__).parent / "picture" / "home.svg"
+TODAY = date(2026, 11, 22)
+NOW = Moment(1_795_374_420_000, ClockQuality.TRUSTED, TODAY, clock.boot_id(), 1_000_000)  # 19:07 UTC
+SIZE = (80, 24)
+WAIT_S = 20.0
+FIXED_ID = "larder"
+
+
+def make_market(folder: Path) -> Places:
+    """Make the market of the picture: a morning's deliveries and a few sales."""
+    places = Places(folder)
+    create_market(places, name="Harbour St", moment=NOW)
+    write_heartbeat(places.node_heartbeat, NOW, state="here", message="")
+    store = open_market(places)
+    try:
+        store.act("picture", _fill)
+    finally:
+        store.close()
+    return places
+
+
+def _fill(tx: Transaction) -> None:
+    for name, unit, received_milli, days, batch, sold_milli, par_milli in (
+        ("Milk 1 L", Unit.EACH, 24_000, 0, "M-2288", 12_000, None),
+        ("Spinach, fresh", Unit.GRAM, 4_000_000, 0, "S-31", 1_000_000, None),
+        ("Rice, brown", Unit.GRAM, 9_000_000, None, "R-7", 5_000_000, 20_000_000),
+        ("Lentils, red", Unit.GRAM, 25_000_000, 99, "L-88", 2_500_000, None),
+        ("Bread", Unit.EACH, 16_000, 1, "B-1122", 2_000, None),
+        ("Tomatoes, loose", Unit.GRAM, 18_000_000, 5, "T-1107", 1_200_000, None),
+    ):
+        item = items.add_item(tx, action_id=new_action_id(), who=0, name=name, unit=unit)
+        goods.receive(
+            tx,
+            action_id=new_action_id(),
+            who=0,
+            item_id=item.item_id,
+            quantity_milli=received_milli,
+            use_by=TODAY + timedelta(days=days) if days is not None else None,
+            batch=batch,
+        )
+        goods.sell(tx, action_id=new_action_id(), who=0, item_id=item.item_id, quantity_milli=sold_milli)
+        if par_milli is not None:
+            items.set_par(tx, action_id=new_action_id(), who=0, item_id=item.item_id, par_milli=par_milli)
+
+
+def cold_storage() -> ColdView:
+    """Return four units: one too warm, one silent, two that are well."""
+
+    def unit(name: str, now_milli_c: int, **more: object) -> ColdUnit:
+        values = dict.fromkeys(("since_s", "decision_in_s"))
+        well = {"limit_milli_c": 5_000, "state": "OK", "quality": "GOOD", "reason": "", "age_s": 3, "recent": ()}
+        fixed = {"kind": "fridge", "is_kind_assumed": False, "above_s": 0, "unknown_s": 0, "sensor": name}
+        return ColdUnit(**{"name": name, "now_milli_c": now_milli_c, **values, **well, **fixed, **more})  # type: ignore[arg-type]
+
+    return ColdView(
+        (
+            unit("Fridge 2", 7_900, state="HIGH", since_s=1_320, decision_in_s=13_080),
+            unit("Cold room", 4_000, quality="STALE", age_s=360),
+            unit("Fridge 1", 3_100),
+            unit("Freezer", -19_200, limit_milli_c=-18_000),
+        ),
+        None,
+        4,
+    )
+
+
+async def draw(places: Places) -> str:
+    """Start the screen without a terminal and return Home as SVG."""
+    from node.tui.app import LarderApp
+
+    app = LarderApp(places, now=lambda: NOW)
+    try:
+        async with app.run_test(size=SIZE):
+            deadline_s = clock.monotonic_s() + WAIT_S
+            while "LAST CHANGES" not in (picture := app.export_screenshot(title="larder tui").replace("&#160;", " ")):
+                if clock.monotonic_s() > deadline_s:
+                    raise TimeoutError("Home never came")
+                await asyncio.sleep(0.02)
+    finally:
+        app.writer.close()
+        app.reader.close()
+    picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)  # a picture fetches nothing
+    picture = picture.replace("Fira Code, monospace", "monospace").replace(
+        "font-family: arial", "font-family: monospace"
+    )
+    # The library numbers its styles by a checksum of the whole picture.
+    return re.sub(r"terminal-\d+", FIXED_ID, picture)
+
+
+def main() -> int:
+    """Write the picture; return the exit code."""
+    os.environ["LARDER_THEME"] = "dark"
+    os.environ["TZ"] = "UTC"
+    os.environ.pop("NO_COLOR", None)
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURE
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.object(clock, "now", lambda: NOW),
+        patch.object(queries, "cold_status", lambda *_arguments, **_options: cold_storage()),
+    ):
+        picture = asyncio.run(draw(make_market(Path(folder))))
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(picture, encoding="utf-8")
+    print(target)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
