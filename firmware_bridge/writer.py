@@ -31,6 +31,7 @@ from firmware_bridge.store.store import Linked, Store, TooManyDevices
 
 QUEUE_EVENTS_MAX = 4_096  # of all ports together; beyond it records stay on the board, all else is dropped
 RETRY_FIRST_MS, RETRY_MAX_MS = 250, 5_000  # while the disk refuses
+BOUND_MILLI_MAX = 10**12  # beyond any unit a board may name
 IDLE_CHECKPOINT_MS = 60_000  # so long without a commit: bring the log into the file (OPS section 4)
 
 Heard = HelloHeard | RecordsArrived | DescriptionsHeard | UptimeHeard | StatHeard | TextHeard
@@ -292,8 +293,12 @@ class Writer(threading.Thread):
 
 
 def milli_from_text(text: str) -> int:
-    """Read a number as a person types it, as thousandths. Raises ValueError."""
+    """Read a number of at most 3 decimals as a person types it, as thousandths. Raises ValueError."""
     try:
-        return int((Decimal(text.replace(",", ".")) * 1000).to_integral_exact())
+        milli = Decimal(text.replace(",", ".")) * 1000
+        is_whole = abs(milli) < BOUND_MILLI_MAX and milli == milli.to_integral_value()
     except ArithmeticError as error:
         raise ValueError(text) from error
+    if not is_whole:
+        raise ValueError(text)
+    return int(milli)
