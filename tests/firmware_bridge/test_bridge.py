@@ -151,7 +151,7 @@ def test_a_board_that_loses_its_ring_leaves_a_gap_of_unknown_size(shop: Shop) ->
     assert shop.query("select count, cause from gap") == [(None, "power")]
 
 
-def test_a_ring_that_overflows_leaves_a_gap_of_known_size(shop: Shop) -> None:
+def test_a_ring_that_overflows_merges_and_counts_what_it_dropped(shop: Shop) -> None:
     board = shop.board("--period-s", "0.01", "--ring", "16", "--speed", "1")
     bridge = shop.bridge("--commit-interval-s", "1")
     shop.wait_stored(10)
@@ -166,6 +166,7 @@ def test_a_ring_that_overflows_leaves_a_gap_of_known_size(shop: Shop) -> None:
     # The longest outage stays covered: records were merged, and only what could not merge is a gap.
     assert merged[0][0] > 0
     assert {cause for _, cause in gaps} <= {"device_overflow"}
+    assert all(count > 0 for count, _ in gaps)
 
 
 def test_an_unplugged_port_is_absent_and_a_replugged_one_is_linked_at_once(shop: Shop) -> None:
