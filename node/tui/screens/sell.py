@@ -114,6 +114,8 @@ class SellScreen(FactScreen):
         line = self._selected()
         if line is not None and line.item is not None:
             self._sell_item(line.item)
+        elif line is not None:
+            self.scanned(line.label)  # not saved yet, so all that is known of it is its number
 
     def do_fewer(self) -> None:
         """Take back the last addition to the selected line."""

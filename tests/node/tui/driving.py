@@ -6,9 +6,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 from unittest.mock import patch
 
 from textual import events
+from textual.screen import Screen
 
 from node import clock
 from node.clock import Moment
@@ -51,8 +53,23 @@ async def until(holds: Callable[[], object], wait_s: float = WAIT_S) -> None:
 
 def text_of(app: LarderApp) -> str:
     """Return what is on the screen as plain lines. Textual has no public way to get it; the version is pinned."""
-    strips = app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+    if not app.screen_stack:
+        return ""
+    lines = _lines_of(app.front, app.size.width)
+    for dialog in app.screen_stack[app.screen_stack.index(app.front) + 1 :]:
+        box = next(iter(dialog.query(".dialog")), None)
+        if box is None:
+            continue  # not laid out yet
+        left, top, width, height = box.region
+        above = _lines_of(dialog, app.size.width)
+        for row in range(top, min(top + height, len(lines), len(above))):
+            lines[row] = lines[row][:left] + above[row][left : left + width] + lines[row][left + width :]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _lines_of(screen: Screen[Any], width: int) -> list[str]:
+    strips = screen._compositor.render_strips()
+    return ["".join(segment.text for segment in strip).ljust(width) for strip in strips]
 
 
 async def shows(app: LarderApp, words: str) -> None:
