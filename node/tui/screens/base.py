@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import ComposeResult
+from textual.message import Message
 from textual.screen import Screen
 
 from node.actions.undo import Undone
@@ -105,6 +107,12 @@ class FactScreen(Screen[None]):
         self.is_built = True
         self.app.screens_built.append(self)
         self.say(self._said)
+
+    def post_message(self, message: Message) -> bool:
+        """Post a message; coming back to a screen seen before needs no new styles, which take longest."""
+        if isinstance(message, events.ScreenResume) and self.is_built:
+            message.refresh_styles = False
+        return super().post_message(message)
 
     def on_screen_resume(self) -> None:
         """Read again whenever this screen comes to the front, and apply what was scanned meanwhile."""
