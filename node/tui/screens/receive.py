@@ -5,7 +5,6 @@ Not the rules of receiving. Owns principle P9 for its form: what is typed is the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 from textual.app import ComposeResult
@@ -20,32 +19,23 @@ from node.language import _
 from node.ledger import read
 from node.text import safe_text
 from node.tui import queries
-from node.tui.dialogs.ask_yes import AskYes
 from node.tui.dialogs.choose import choose_item
 from node.tui.drafting import DraftKeeper, Fields
 from node.tui.keys import RECEIVE, Facts, bindings_of
-from node.tui.receiving import BEST_BEFORE, USE_BY, DeliveryLine, read_line, receive_line
+from node.tui.questions import Questions
+from node.tui.receiving import BEST_BEFORE, USE_BY, read_line, receive_line
 from node.tui.scan import CHARACTERS_MAX
 from node.tui.screens.base import FactScreen
-from node.tui.sentences import NAME_CELLS, date_text, quantity_text
+from node.tui.screens.delivery_words import Entry, delivery_row, item_words
+from node.tui.sentences import NAME_CELLS, quantity_text
 from node.tui.widgets.choice import Choice
-from node.tui.widgets.marked_table import Column, MarkedTable, Row
+from node.tui.widgets.marked_table import Column, MarkedTable
 from node.tui.widgets.words import Words
 
 FORM = "receive"
 LINES_SHOWN_MAX = 200
 # The fields in the order in which Enter walks them; the last one saves.
 FIELDS = ("find", "batch", "date", "kind", "quantity", "supplier")
-
-
-@dataclass(slots=True)
-class Entry:
-    """One line of this delivery as the list shows it."""
-
-    action_id: bytes
-    line: DeliveryLine
-    state: str
-    received: Received | None = None
 
 
 class ReceiveScreen(FactScreen):
@@ -61,6 +51,7 @@ class ReceiveScreen(FactScreen):
         self._item: read.Item | None = None
         self._action_id = new_action_id()
         self._entries: list[Entry] = []
+        self._questions = Questions()
         self._draft = DraftKeeper(FORM, self, self._collect)
         self._is_filling = False
 
@@ -227,14 +218,14 @@ class ReceiveScreen(FactScreen):
     def _declined(self, entry: Entry, yes: frozenset[str], error: LarderError) -> None:
         if isinstance(error, NeedsYes):
             entry.state = _("yes?")
-            self.app.push_screen(AskYes(error), partial(self._answered, entry, yes | {error.error_id}))
+            self._questions.ask(self.app, error, partial(self._answered, entry, yes | {error.error_id}))
         else:
             self.app.bell()
             self.say_error(error)
             self._take_back_into_form(entry)
         self._draw()
 
-    def _answered(self, entry: Entry, yes: frozenset[str], is_yes: bool | None) -> None:
+    def _answered(self, entry: Entry, yes: frozenset[str], is_yes: bool) -> None:
         if is_yes:
             self._submit(entry, yes)
         else:
@@ -319,33 +310,9 @@ class ReceiveScreen(FactScreen):
 
     def _draw_item(self) -> None:
         item = self._item
-        words = "" if item is None else _item_words(item)
+        words = "" if item is None else item_words(item)
         self.query_one("#item", Words).show(_(" Item      {words}").format(words=words))
 
     def _draw(self) -> None:
         self.query_one("#delivery-heading", Words).show(_(" THIS DELIVERY  {count}").format(count=len(self._entries)))
-        self.query_one("#delivery", MarkedTable).set_rows([_row(entry) for entry in self._entries])
-
-
-def _item_words(item: read.Item) -> str:
-    number = _("  (GTIN {gtin})").format(gtin=item.gtin.lstrip("0")) if item.gtin else ""
-    if item.allergens is None:
-        allergens = _("   allergens not declared")
-    else:
-        allergens = _("   allergens: {names}").format(names=", ".join(item.allergens) or _("none"))
-    return f"{safe_text(item.name, NAME_CELLS)}{number}{allergens}"
-
-
-def _row(entry: Entry) -> Row:
-    line = entry.line
-    label_date = date_text(entry.received.lot) if entry.received is not None else ""
-    if not label_date and line.label_date is not None:
-        label_date = line.label_date.isoformat()
-    cells = (
-        line.item.name,
-        line.batch or "-",
-        quantity_text(line.quantity_milli, line.item.unit),
-        label_date,
-        entry.state,
-    )
-    return Row(entry.action_id.hex(), cells)
+        self.query_one("#delivery", MarkedTable).set_rows([delivery_row(entry) for entry in self._entries])

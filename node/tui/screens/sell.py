@@ -26,16 +26,17 @@ from node.ledger.store import Transaction
 from node.text import safe_text
 from node.tui import queries
 from node.tui.dialogs.ask_quantity import AskQuantity
-from node.tui.dialogs.ask_yes import AskYes
 from node.tui.dialogs.choose import choose_item, choose_lot
 from node.tui.keys import SELL, Facts, bindings_of
+from node.tui.questions import Questions
 from node.tui.scan import CHARACTERS_MAX
 from node.tui.screens.base import FactScreen
 from node.tui.screens.sale_lines import Line, Part, PartState, SaleLines
+from node.tui.screens.sell_words import sale_row, sold_sentence
 from node.tui.selling import ONE_MILLI, Loose, NotKnown, sell_amount, sell_from_lot, sell_scanned
-from node.tui.sentences import NAME_CELLS, lot_name, quantity_text
+from node.tui.sentences import NAME_CELLS
 from node.tui.undoing import undo_last
-from node.tui.widgets.marked_table import Column, MarkedTable, Row
+from node.tui.widgets.marked_table import Column, MarkedTable
 from node.tui.widgets.words import Words
 
 Work = Callable[[Transaction], Sold]
@@ -53,8 +54,7 @@ class SellScreen(FactScreen):
     def __init__(self) -> None:
         super().__init__()
         self._sale = SaleLines()
-        self._questions: list[tuple[NeedsYes, Callable[[frozenset[str]], None], bytes]] = []
-        self._is_asking = False
+        self._questions = Questions()
 
     def compose_body(self) -> ComposeResult:
         """Yield the search field and the lines."""
@@ -242,15 +242,15 @@ class SellScreen(FactScreen):
             self._sale.gone(instead_of)
         self._sale.saved(action_id, sold)
         self._draw()
-        self.say(_sold_sentence(sold))
+        self.say(sold_sentence(sold))
 
     def _declined(
         self, action_id: bytes, submit: Callable[[frozenset[str]], None], yes: frozenset[str], error: LarderError
     ) -> None:
         if isinstance(error, NeedsYes):
             self._sale.mark(action_id, PartState.ASKED)
-            self._questions.append((error, lambda more: submit(yes | more), action_id))
-            self._ask_next()
+            answered = partial(self._answered, action_id, submit, yes | {error.error_id})
+            self._questions.ask(self.app, error, answered)
         else:
             self._sale.gone(action_id)
             self.app.bell()
@@ -261,24 +261,15 @@ class SellScreen(FactScreen):
             self._sell_item(error.item)
         self._draw()
 
-    def _ask_next(self) -> None:
-        if self._is_asking or not self._questions:
-            return
-        self._is_asking = True
-        error, submit, action_id = self._questions.pop(0)
-        self.app.push_screen(AskYes(error), partial(self._answered, error, submit, action_id))
-
     def _answered(
-        self, error: NeedsYes, submit: Callable[[frozenset[str]], None], action_id: bytes, is_yes: bool | None
+        self, action_id: bytes, submit: Callable[[frozenset[str]], None], yes: frozenset[str], is_yes: bool
     ) -> None:
-        self._is_asking = False
         if is_yes:
-            submit(frozenset({error.error_id}))
+            submit(yes)
         else:
             self._sale.gone(action_id)
             self.say(_("Not sold."))
         self._draw()
-        self._ask_next()
 
     def _selected(self) -> Line | None:
         key = self.query_one("#lines", MarkedTable).selected_key
@@ -287,34 +278,5 @@ class SellScreen(FactScreen):
     def _draw(self) -> None:
         if not self.is_built:
             return
-        self.query_one("#lines", MarkedTable).set_rows([_row(line) for line in self._sale.lines])
+        self.query_one("#lines", MarkedTable).set_rows([sale_row(line) for line in self._sale.lines])
         self.query_one("#count", Words).show(_(" Lines {count}").format(count=len(self._sale.lines)))
-
-
-def _row(line: Line) -> Row:
-    sold = line.last_sold
-    lot = sold.takes[-1].lot if sold is not None and sold.takes else None
-    state = _("saved") if line.is_saved else _("yes?") if line.waits_for_a_yes else _("saving")
-    unit = line.item.unit if line.item is not None else Unit.EACH
-    cells = (
-        line.label,
-        quantity_text(line.quantity_milli, unit),
-        lot_name(lot) if lot is not None else "",
-        lot.use_by.isoformat() if lot is not None and lot.use_by is not None else "",
-        quantity_text(sold.on_hand_after_milli, unit) if sold is not None else "",
-        state,
-    )
-    return Row(line.item_id, cells)
-
-
-def _sold_sentence(sold: Sold) -> str:
-    lots = ", ".join(lot_name(take.lot) for take in sold.takes[:3])
-    words = _("{item} +{quantity}, lot {lots}, {left} left.").format(
-        item=safe_text(sold.item.name, NAME_CELLS),
-        quantity=quantity_text(sold.quantity_milli, sold.item.unit),
-        lots=lots,
-        left=quantity_text(sold.on_hand_after_milli, sold.item.unit),
-    )
-    if sold.oversold_milli:
-        words += " " + _("More than the books had: count this item.")
-    return words
