@@ -99,6 +99,8 @@ class Campaign:
 
     market: Market
     notes: Path
+    # The person at the till tries again with the same action, or goes away; both must leave the books right.
+    tries_again_share: float
     kills: list[Killed] = field(default_factory=list)
     _lives: int = 0
     _book: threading.Lock = field(default_factory=threading.Lock)
@@ -116,12 +118,19 @@ class Campaign:
 
 
 def campaign(
-    market: Market, notes: Path, *, seller_kills: int = 0, node_kills: int = 0, bridge_kills: int = 0
+    market: Market,
+    notes: Path,
+    *,
+    seller_kills: int = 0,
+    node_kills: int = 0,
+    bridge_kills: int = 0,
+    tills: int = 2,
+    tries_again_share: float = 0.5,
 ) -> list[Killed]:
-    """Kill all three side by side, with two sellers at work for as long as a daemon is being killed."""
+    """Kill all three side by side; the sellers are at work for as long as a daemon is being killed."""
     notes.mkdir()
-    run = Campaign(market, notes)
-    sources = [random.Random(market.chance.random()) for _ in range(4)]
+    run = Campaign(market, notes, tries_again_share)
+    sources = [random.Random(market.chance.random()) for _ in range(2 + tills)]
     daemons = [
         ("node", node_command(market), NODE_PLACES, node_kills),
         ("bridge", bridge_command(market), BRIDGE_PLACES, bridge_kills),
@@ -134,13 +143,14 @@ def campaign(
         def is_over() -> bool:
             return all(daemon.done() for daemon in busy)
 
-        halves = (seller_kills // 2, seller_kills - seller_kills // 2) if seller_kills else ()
-        tills = [
-            pool.submit(kill_sellers, run, half, is_over, source)
-            for half, source in zip(halves, sources[2:], strict=False)
-        ]
-        for each in (*busy, *tills):
-            each.result()
+        if seller_kills:
+            busy_tills = [
+                pool.submit(kill_sellers, run, seller_kills // tills, is_over, source) for source in sources[2:]
+            ]
+            for till in busy_tills:
+                till.result()
+        for daemon in busy:
+            daemon.result()
     return run.kills
 
 
@@ -151,15 +161,17 @@ def kill_sellers(run: Campaign, kills: int, is_over: Callable[[], bool], chance:
     while done < kills or not is_over():
         lives += 1
         assert done >= kills or lives <= LIVES_PER_KILL_MAX * kills, "sellers do not reach the place they should die at"
-        death = next(places).death(chance, run.market.data, run.note()) if done < kills else None
+        assert one_sale(run.market, chance.randbytes(16).hex(), chance.randint(1, 4), None) is None
+        if done >= kills:
+            continue
+        death = next(places).death(chance, run.market.data, run.note())
         action_id, quantity = chance.randbytes(16).hex(), chance.randint(1, 4)
         killed = one_sale(run.market, action_id, quantity, death)
         if killed is None:
             continue
         done += 1
         run.count(killed)
-        # The person at the till tries again, or goes away; both must leave the books right.
-        if chance.random() < 0.5:
+        if chance.random() < run.tries_again_share:
             assert one_sale(run.market, action_id, quantity, None) is None
 
 
