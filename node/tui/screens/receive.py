@@ -218,7 +218,8 @@ class ReceiveScreen(FactScreen):
     def _declined(self, entry: Entry, yes: frozenset[str], error: LarderError) -> None:
         if isinstance(error, NeedsYes):
             entry.state = _("yes?")
-            self._questions.ask(self.app, error, partial(self._answered, entry, yes | {error.error_id}))
+            answered = partial(self._answered, entry, yes | {error.error_id})
+            self._questions.ask(self.app, error, answered, partial(self._submit, entry, yes))
         else:
             self.app.bell()
             self.say_error(error)

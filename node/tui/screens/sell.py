@@ -250,7 +250,7 @@ class SellScreen(FactScreen):
         if isinstance(error, NeedsYes):
             self._sale.mark(action_id, PartState.ASKED)
             answered = partial(self._answered, action_id, submit, yes | {error.error_id})
-            self._questions.ask(self.app, error, answered)
+            self._questions.ask(self.app, error, answered, partial(submit, yes))
         else:
             self._sale.gone(action_id)
             self.app.bell()

@@ -144,6 +144,21 @@ async def test_while_the_clock_is_not_set_the_label_is_asked_about_once(tmp_path
     assert len(moves(places)) == 2
 
 
+async def test_twenty_scans_while_the_label_is_asked_about_need_one_yes(tmp_path: Path) -> None:
+    places = a_market(tmp_path)
+    async with the_screen(places, now=lambda: a_moment(is_clock_set=False)) as app:
+        await press(app, "f3")
+        for _scan in range(20):
+            await scan(app, MILK, gap_ms=1)
+        await shows(app, "y yes    Esc no")
+        await say_yes(app)
+        await until(lambda: len(moves(places)) == 20)
+        await settled(app)
+        await shows(app, " > Milk 1 L             20 ")
+        assert app.screen is app.front
+    assert moves(places) == [("Milk 1 L", SOLD, -1000, False)] * 20
+
+
 async def test_food_past_its_use_by_date_is_not_added_and_the_line_says_so(tmp_path: Path) -> None:
     places = a_market(tmp_path)
     async with the_screen(places, now=lambda: a_moment(later_ms=24 * 3_600_000, days_later=1)) as app:
