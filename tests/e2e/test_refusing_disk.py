@@ -112,7 +112,7 @@ def test_on_a_full_disk_the_ballast_serves_one_more_time_and_then_words_do(disk:
 
 def test_on_a_read_only_disk_a_sale_is_refused_in_words_and_done_later(disk: SmallDisk, tmp_path: Path) -> None:
     a_market_on(disk)
-    remount = ["mount", "-o", "remount,{}", str(disk.inside)]
+    remount = ["mount", "-o", "remount,bind,{}", str(disk.inside)]
     subprocess.run(disk.command([word.format("ro") for word in remount]), check=True)
     refused = larder(disk, *sale(1))
     assert (refused.returncode, refused.stdout, len(refused.stderr.splitlines())) == (3, "", 2)
