@@ -6,13 +6,16 @@ screen nor the network. Exit codes: 0 done, 1 refused, 2 usage, 3 could not save
 
 from __future__ import annotations
 
+import math
 import os
+import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+import msgspec
 
 from node import VERSION
 from node.cli.desk import Desk
@@ -91,7 +94,17 @@ class Larder(click.Group):
             sys.exit(tell_fault(error, is_json=is_json))
         except OSError as error:
             sys.exit(tell_fault(_system_fault(error), is_json=is_json))
+        except (sqlite3.Error, UnicodeDecodeError, msgspec.MsgspecError) as error:
+            # Damage in a row or in the name of a table; Python cannot always decode the sentence that says so.
+            sys.exit(tell_fault(_database_fault(error), is_json=is_json))
         sys.exit(code if isinstance(code, int) else EXIT_DONE)
+
+
+def _read_wait_s(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    """Refuse what is no number: no wait is ever longer than that, so nothing would end it."""
+    if math.isnan(value):
+        raise click.BadParameter(_("this is not a number of seconds"))
+    return value
 
 
 @click.group(
@@ -116,6 +129,7 @@ class Larder(click.Group):
     type=click.FloatRange(0, LOCK_WAIT_S_MAX),
     default=LOCK_WAIT_S_DEFAULT,
     show_default=True,
+    callback=_read_wait_s,
     help=_("How long to wait while another program writes."),
 )
 @click.version_option(VERSION, prog_name=PROGRAM, message="%(prog)s %(version)s")
@@ -194,6 +208,15 @@ def _system_fault(error: OSError) -> LocalFault:
         N_("Check the disk, and that you belong to the group of this market."),
         reason=error.strerror or str(error),
         path=error.filename or "?",
+    )
+
+
+def _database_fault(error: Exception) -> LocalFault:
+    return LocalFault(
+        "market.unexpected",
+        N_("The market's database did not answer as it should ({reason})."),
+        N_("Run larder verify; if it says ok, tell who looks after this market what you did."),
+        reason=str(error),
     )
 
 

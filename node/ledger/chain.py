@@ -17,8 +17,9 @@ from node.ledger.fold import fold, fold_unknown
 from node.ledger.items import insert_starter_items
 from node.ledger.keys import is_signed
 from node.ledger.names import group_of, origin_of
-from node.ledger.schema import make_derived_tables_again
-from node.ledger.seal import group_id, pending_event
+from node.ledger.schema import make_derived_tables_again, migrate
+from node.ledger.seal import group_id, no_market_row, pending_event
+from node.ledger.tables import check_derived, check_file, check_schema
 
 Progress = Callable[[int, int], None]
 """Told how many of how many blocks are done."""
@@ -44,6 +45,7 @@ class _Place(NamedTuple):
 
 def verify(connection: sqlite3.Connection, *, progress: Progress | None = None) -> Verified:
     """Check the whole ledger of an open market. Raises LocalFault that names the first thing that is not right."""
+    check_file(connection)
     blocks = sealed = 0
     (total,) = connection.execute("SELECT count(*) FROM block").fetchone()
     group, roster = group_id(connection), _checked_roster(connection)
@@ -54,6 +56,7 @@ def verify(connection: sqlite3.Connection, *, progress: Progress | None = None) 
             block = _checked(place, frame, group, roster, (count, events, last_hash))
             if block.header.origin != origin or block.header.stream != stream:
                 raise _bad_block(place, "owner")
+            _check_summary(connection, place, block)
             count, events, last_hash = count + 1, events + block.header.event_count, block.block_hash
             blocks += 1
             if progress is not None:
@@ -67,10 +70,9 @@ def verify(connection: sqlite3.Connection, *, progress: Progress | None = None) 
     ).fetchone()
     if stray is not None:
         raise _bad_block(_Place(*stray), "stream")
+    _check_no_stray_pending(connection)
     (pending,) = connection.execute("SELECT count(*) FROM pending").fetchone()
-    digest = state_digest(connection)
-    _check_fold(connection, digest)
-    return Verified(len(streams), blocks, sealed, pending, digest)
+    return Verified(len(streams), blocks, sealed, pending, _check_fold(connection))
 
 
 def refold(source: sqlite3.Connection, target: sqlite3.Connection, *, progress: Progress | None = None) -> str:
@@ -163,40 +165,56 @@ def _checked_roster(connection: sqlite3.Connection) -> dict[bytes, bytes]:
     return {origin: key for origin, key, _nonce in rows}
 
 
+def _check_summary(connection: sqlite3.Connection, place: _Place, block: Block) -> None:
+    """Compare the columns beside a frame, by which blocks are looked up, with what its signed header says."""
+    row = connection.execute(
+        "SELECT first_seq, event_count, origin, hash FROM block WHERE stream = ? AND n = ?", place
+    ).fetchone()
+    header = block.header
+    if row != (header.first_seq, header.event_count, header.origin, block.block_hash):
+        raise _bad_block(place, "summary")
+
+
 def _check_pending(connection: sqlite3.Connection, stream: bytes, events: int) -> None:
     rows = connection.execute("SELECT seq FROM pending WHERE stream = ? ORDER BY seq", (stream,)).fetchall()
     for expected, (seq,) in enumerate(rows, start=events):
         if seq != expected:
-            raise LocalFault(
-                "verify.pending",
-                N_("Event {seq} of stream {stream} is missing among those that wait for their signature."),
-                N_("Put back the last backup beside this folder, and tell who looks after this market."),
-                seq=expected,
-                stream=stream.hex(),
-            )
+            raise _bad_pending(stream, expected)
 
 
-def _check_fold(connection: sqlite3.Connection, digest: str) -> None:
-    """Refold into a temporary database and compare: finds a table that was altered behind the log's back."""
+def _check_no_stray_pending(connection: sqlite3.Connection) -> None:
+    stray = connection.execute(
+        "SELECT stream, min(seq) FROM pending WHERE stream NOT IN (SELECT stream FROM head) GROUP BY stream LIMIT 1"
+    ).fetchone()
+    if stray is not None:
+        raise _bad_pending(*stray)
+
+
+def _bad_pending(stream: bytes, seq: int) -> LocalFault:
+    return LocalFault(
+        "verify.pending",
+        N_("Event {seq} of stream {stream} is missing among those that wait for their signature."),
+        N_("Put back the last backup beside this folder, and tell who looks after this market."),
+        seq=seq,
+        stream=stream.hex(),
+    )
+
+
+def _check_fold(connection: sqlite3.Connection) -> str:
+    """Refold into a temporary database, compare every table, index and trigger with it, and return the digest."""
     again = sqlite3.connect("", isolation_level=None)
     try:
-        statements = connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
-        for (sql,) in statements:
-            again.execute(sql)
-        again.execute("INSERT INTO writer VALUES (?, ?, ?, ?)", _writer_row(connection))
-        if refold(connection, again) != digest:
-            raise LocalFault(
-                "verify.fold",
-                N_("The blocks are good, but the tables made from them are not what they give."),
-                N_("Run larder rebuild, which makes the tables again."),
-            )
+        migrate(again)
+        check_schema(connection, again)
+        writer = connection.execute("SELECT * FROM writer").fetchone()
+        if writer is None:
+            raise no_market_row()
+        again.execute("INSERT INTO writer VALUES (?, ?, ?, ?)", writer)
+        digest = refold(connection, again)
+        check_derived(connection, again)
+        return digest
     finally:
         again.close()
-
-
-def _writer_row(connection: sqlite3.Connection) -> tuple[object, ...]:
-    row: tuple[object, ...] = connection.execute("SELECT * FROM writer").fetchone()
-    return row
 
 
 def _bad_block(place: _Place, check: str) -> LarderError:

@@ -58,8 +58,19 @@ def seal(tx: Transaction, signer: Signer, *, blocks_max: int) -> list[Block]:
 
 def group_id(connection: sqlite3.Connection) -> bytes:
     """Return the id of the group this market belongs to (16 bytes)."""
-    (group,) = connection.execute("SELECT value FROM setting WHERE key = 'group_id'").fetchone()
-    return bytes(group)
+    row = connection.execute("SELECT value FROM setting WHERE key = 'group_id'").fetchone()
+    if row is None or not isinstance(row[0], bytes):
+        raise no_market_row()
+    return row[0]
+
+
+def no_market_row() -> LocalFault:
+    """Return the fault of a database that has lost what says whose market it is."""
+    return LocalFault(
+        "market.nameless",
+        N_("The database does not say any more whose market it is."),
+        N_("Put back the last backup beside this folder, and tell who looks after this market."),
+    )
 
 
 def store_block(connection: sqlite3.Connection, block: Block, *, last_hlc: int) -> None:
@@ -96,10 +107,19 @@ def sealed_block(
 
 
 def pending_event(row: tuple[bytes, int, int, int, int, int, bytes]) -> Event:
-    """Return the event kept in a pending row (stream, seq, type, version, hlc, who, fact)."""
+    """Return the event kept in a pending row (stream, seq, type, version, hlc, who, fact). Raises LocalFault."""
     stream, seq, type_id, version, hlc, who, fact = row
-    value = BY_NUMBER[type_id, version].value
-    return Event(Dot(stream, seq), hlc, who, msgspec.msgpack.decode(fact, type=value))
+    try:
+        value = BY_NUMBER[type_id, version].value
+        return Event(Dot(stream, seq), hlc, who, msgspec.msgpack.decode(fact, type=value))
+    except (KeyError, msgspec.DecodeError) as error:
+        raise LocalFault(
+            "pending.damaged",
+            N_("Event {seq} of stream {stream} waits for its signature and cannot be read any more."),
+            N_("Put back the last backup beside this folder, and tell who looks after this market."),
+            seq=seq,
+            stream=stream.hex(),
+        ) from error
 
 
 def _next_rows(connection: sqlite3.Connection, stream: bytes) -> list[tuple[int, Event]]:

@@ -288,3 +288,41 @@ def test_a_folder_nobody_may_enter_is_said_in_words(tmp_path: Path) -> None:
         shutil.rmtree(places.root.parent)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("This computer did not allow it: Permission denied")
+
+
+def test_a_wait_that_is_no_number_is_refused_since_it_would_never_end(harbour: Places) -> None:
+    refused = run(harbour, "--wait", "nan", "stock")
+    assert refused.exit_code == 2
+    assert "number of seconds" in refused.stderr
+
+
+@pytest.mark.parametrize("arguments", VERBS_THAT_READ)
+def test_a_damaged_table_ends_in_words_for_every_verb_that_reads(harbour: Places, arguments: tuple[str, ...]) -> None:
+    connection = sqlite3.connect(harbour.market_db)
+    connection.execute("PRAGMA writable_schema = ON")
+    # What one flipped byte in the first page does to the name of a column, as no text that Python can decode.
+    connection.execute(
+        "UPDATE sqlite_schema SET sql = replace(sql, 'item_id', CAST(X'69FF' AS TEXT)) WHERE name = 'item'"
+    )
+    connection.commit()
+    connection.close()
+    result = subprocess.run(
+        command(harbour, *arguments), capture_output=True, text=True, env=environment(), timeout=WAIT_S, check=False
+    )
+    assert result.returncode in {0, 1}
+    assert "Traceback" not in result.stderr
+    assert result.returncode == 0 or len(result.stderr.splitlines()) == 2
+
+
+def test_a_row_that_holds_what_it_must_not_ends_in_words(harbour: Places) -> None:
+    answer(harbour, "receive", "food/milk-whole", "5")
+    connection = sqlite3.connect(harbour.market_db)
+    connection.execute("UPDATE item SET allergens = CAST(X'FF' AS TEXT), name = CAST(X'FF' AS TEXT)")
+    connection.commit()
+    connection.close()
+    for verb in ("stock", "status"):
+        result = process(harbour, verb)
+        assert result.returncode == 1
+        assert result.stderr.startswith("The market's database did not answer as it should")
+        assert "larder verify" in result.stderr.splitlines()[1]
+    assert refusal(harbour, "verify")["error"] == "verify.fold"
