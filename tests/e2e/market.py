@@ -122,8 +122,16 @@ def stop_measuring(market: Market) -> None:
     """Start each board anew with its memory: it makes one record and has all the time to send the rest."""
     for name, board in market.boards.items():
         assert board.end()[0] == 0
-        options = ("--period-s", "3600", "--name", name, "--produced", str(market.produced(name)))
+        produced = market.produced(name)
+        count = len(made(produced))
+        options = ("--period-s", "3600", "--name", name, "--produced", str(produced))
         market.shop.board(*options, link=name, uid=BOARDS[name])
+        # Not before the one record is made may anybody ask whether all are stored.
+        until(
+            lambda path=produced, before=count: len(made(path)) == before + 1,  # type: ignore[misc]
+            what=f"{name} makes its one record",
+            deadline_s=DEADLINE_S,
+        )
 
 
 def wait_drained(market: Market) -> None:
