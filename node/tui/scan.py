@@ -7,8 +7,8 @@ nothing, types into no field, and is delivered exactly once.
 How it decides
   In a text field (design A) characters go to the field at once. If at least 8 of them came close together and the
   suffix follows as closely, the suffix is swallowed, the field gets its earlier content back and one scan is delivered.
-  Anywhere else (design B) a character is held for 40 ms. Alone it is a key. Several are a burst: 4 or more with
-  the suffix are a scan, anything else does nothing and is said aloud.
+  Anywhere else (design B) a character is held for 40 ms. Alone it is a key. Several are a burst, which ends after
+  150 ms: 4 or more with the suffix are a scan, anything else does nothing and is said aloud.
   After a prefix (if the scanner sends one) everything up to the suffix, or to half a second of silence, is a scan.
   A character repeated is a held key, not a scan: `+` and `-` count as often as they came, others once.
   More than 128 characters are dropped until 200 ms of silence.
@@ -28,6 +28,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 HOLD_S = 0.040  # design B: scanners leave 1 to 30 ms between characters, a fast typist 60 and more
+# Two different characters within the hold are no person's keys any more; what is left of a scan may come late on a busy
+# computer, where the time of a key is the time at which it was parsed.
+BURST_SILENCE_S = 0.150
 FIELD_GAP_S = 0.035  # design A: the longest gap inside a scan; key repeat is 33 ms, but repeats one character
 FIELD_CHARACTERS_MIN = 8  # the shortest GTIN
 BURST_CHARACTERS_MIN = 4  # outside fields no text is typed, so fewer are enough
@@ -157,7 +160,10 @@ class ScanRouter:
     @property
     def deadline_s(self) -> float | None:
         """The time at which silence would change something, or None."""
-        return None if self._state is State.IDLE else self._last_at_s + _SILENCE_S[self._state]
+        if self._state is State.IDLE:
+            return None
+        is_burst = self._state is State.HELD and not self._is_repeat()
+        return self._last_at_s + (BURST_SILENCE_S if is_burst else _SILENCE_S[self._state])
 
     def key(self, press: Press) -> list[Effect]:
         """Take one key and return what to do, in order."""

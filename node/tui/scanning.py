@@ -80,7 +80,12 @@ class Scanning(Working):
         if deadline_s is not None:
             self.set_timer(max(0.001, deadline_s - monotonic_s() + 0.001), self._silence)
 
-    async def _silence(self) -> None:
+    def _silence(self) -> None:
+        # Behind the keys that wait already: on a busy computer a timer is early and they are late, and a scan would be
+        # cut in two. Twice, since keys still on their way from the reading thread join the queue in between.
+        self.call_later(self.call_later, self._silence_is_over)
+
+    async def _silence_is_over(self) -> None:
         await self._do(self._router.tick(monotonic_s()))
 
     async def _do(self, effects: list[Effect]) -> None:

@@ -121,6 +121,12 @@ def test_a_single_key_acts_after_its_pause() -> None:
     assert router.deadline_s is None
 
 
+def test_a_scan_that_stalls_on_a_busy_computer_is_still_one_scan() -> None:
+    first, rest = presses(MILK[:5], gap_ms=2), presses(MILK[5:], gap_ms=2, start_s=0.120, suffix="cr")
+
+    assert scans(routed([*first, *rest])) == [MILK]
+
+
 def test_a_held_key_acts_before_a_later_key_and_where_it_was_pressed() -> None:
     letter = Press("z", "z", 0.0, "the first screen")
     arrow = Press("down", None, 0.010, "another screen")
