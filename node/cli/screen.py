@@ -6,9 +6,10 @@ import sys
 
 import click
 
-from node.cli.desk import Desk
+from node.cli.desk import Desk, reading, writing
 from node.errors import N_, Refused
 from node.language import _
+from node.ledger.read import people
 
 
 @click.command("tui", help=_("Open the terminal screen."))
@@ -24,4 +25,16 @@ def tui_verb(context: click.Context, desk: Desk) -> None:
         )
     from node.tui.app import run
 
-    context.exit(run(desk.places))
+    context.exit(run(desk.places, who=_person_at_work(desk)))
+
+
+def _person_at_work(desk: Desk) -> int:
+    """Return the number of whoever is at work; the lock is waited for only where they are new here."""
+    if not desk.who:
+        return 0
+    with reading(desk) as connection:
+        known = [person.number for person in people(connection) if person.name == desk.who.strip()]
+    if known:
+        return known[0]
+    with writing(desk) as market:
+        return market.act("person", lambda _tx, who: who)

@@ -226,6 +226,19 @@ def test_the_screen_opens_on_a_terminal_and_its_end_is_the_end_of_the_verb(harbo
         assert finish(terminal) == 0
 
 
+def test_what_is_done_on_the_screen_carries_who_is_at_work(harbour: Places) -> None:
+    answer(harbour, "receive", "food/apples", "5")
+    with Terminal(command(harbour, "--who", "Ana", "tui"), environment(TERM="xterm-256color")) as terminal:
+        terminal.wait_for(b"Scan a barcode")
+        terminal.press(b"z")
+        terminal.wait_for(b"nothing to undo")
+        terminal.press(b"\x11")  # Ctrl+Q
+        assert finish(terminal) == 0
+    reader = read.open_reader(harbour)
+    assert [person.name for person in read.people(reader)] == ["Ana"]
+    reader.close()
+
+
 def test_a_reader_that_goes_away_is_no_fault(harbour: Places) -> None:
     reading, writing = os.pipe()
     os.close(reading)
