@@ -105,6 +105,8 @@ class Node:
         is_alive = clock.monotonic_s() - self._beaten_s < BEAT_MAX_AGE_S
         if is_alive:
             notify("WATCHDOG=1")
+        elif state != "stopped":
+            return  # a heartbeat would say "here" of a worker that does nothing; without one it reads as away
         try:
             write_heartbeat(self._places.node_heartbeat, clock.now(), state=state, message=self._trouble)
         except OSError as error:
@@ -145,7 +147,11 @@ def main(data: Path | None) -> None:
         click.echo(hint, err=True)
         sys.exit(EXIT_AGAIN if error.is_transient else EXIT_REFUSED)
     except OSError as error:
-        click.echo(_("The folder {folder} cannot be used ({reason}).").format(folder=data, reason=error), err=True)
+        reason = error.strerror or str(error)
+        click.echo(
+            _("The folder {folder} cannot be used ({reason}).").format(folder=places.root, reason=reason), err=True
+        )
+        click.echo(_("Check that the card takes writes and that you belong to the group of this market."), err=True)
         sys.exit(EXIT_REFUSED)
     node = Node(places)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -17,6 +17,7 @@ import pytest
 
 from node import clock
 from node.actions.keeping import verify
+from node.daemon.main import BEAT_MAX_AGE_S, Node
 from node.health import read_heartbeat
 from node.ledger.read import open_reader, pending_count, sealed_count
 from node.places import Places
@@ -137,6 +138,37 @@ def test_a_folder_without_a_market_is_refused(tmp_path: Path) -> None:
         timeout=WITHIN_S,
     )
     assert (done.returncode, done.stderr.splitlines()[0]) == (1, f"There is no market in {tmp_path}.")
+
+
+def test_a_folder_that_takes_no_files_is_refused_with_its_name_and_what_to_do(places: Places) -> None:
+    places.run.rmdir()
+    places.run.write_text("a file where a folder must be")
+    refused = subprocess.run(
+        [sys.executable, "-m", "node.daemon.main"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LARDER_DATA": str(places.root)},
+        timeout=WITHIN_S,
+        check=False,
+    )
+    assert refused.returncode == 1
+    message, hint = refused.stderr.splitlines()
+    assert message == f"The folder {places.root} cannot be used (File exists)."
+    assert hint.startswith("Check that the card")
+
+
+def test_a_worker_that_does_nothing_any_more_is_not_said_to_be_here(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = Node(places)
+    node._say("running")
+    first = places.node_heartbeat.read_text()
+    later_s = clock.monotonic_s() + BEAT_MAX_AGE_S
+    monkeypatch.setattr(clock, "monotonic_s", lambda: later_s)
+    node._say("running")
+    assert first == places.node_heartbeat.read_text()
+    node._say("stopped")
+    assert read_heartbeat(places.node_heartbeat, clock.now()).state == "away"
 
 
 def test_the_service_manager_hears_ready_and_the_watchdog_without_any_broker_or_port(places: Places) -> None:
