@@ -241,7 +241,7 @@ def _ask_beyond(
         raise NeedsYes(
             "sale.beyond_on_hand",
             N_("That is more {item} than the books have ({missing} too many)."),
-            N_("Say yes if the goods are in your hand: it is recorded and marked for a count."),
+            N_("Say yes if the goods are in your hand: it is recorded, and marked OVERSOLD until it is counted."),
             item=found.name,
             missing=format_quantity(missing_milli, found.unit, decimal_mark()),
             missing_milli=missing_milli,
@@ -287,7 +287,7 @@ def _sold_before(tx: Transaction, done: DoneAction) -> Sold:
     found = known_item(tx, before[0].item_id)
     takes = tuple(Taken(_lot(tx, movement.lot_id), -movement.quantity_milli) for movement in before)
     on_hand = _on_hand(tx, found.item_id)
-    oversold = sum(max(0, -take.lot.on_hand_milli) for take in takes)
+    oversold = sum(min(take.quantity_milli, max(0, -take.lot.on_hand_milli)) for take in takes)
     return Sold(found, takes, sum(take.quantity_milli for take in takes), on_hand, oversold)
 
 

@@ -21,7 +21,7 @@ from node.ledger.store import Transaction
 
 # How far back "undo" reaches: the last actions of the person at work.
 UNDO_ACTIONS_MAX = 20
-UNDOABLE_VERBS = ("receive", "sell", "issue", "discard")
+UNDOABLE_VERBS = ("receive", "sell", "issue", "discard", "count")
 _SAFETY_REASONS = frozenset({DiscardReason.USE_BY, DiscardReason.COLD_CHAIN, DiscardReason.RECALL})
 
 

@@ -44,6 +44,7 @@ VERBS = {
     "sell": N_("Sell an item, first expired first."),
     "issue": N_("Give an item out to the kitchen."),
     "discard": N_("Throw away a lot or a part of it."),
+    "count": N_("Say what was counted of a lot."),
     "undo": N_("Take back the last action."),
     "history": N_("The last movements."),
     "par": N_("Set up to how much an item is refilled."),
@@ -171,6 +172,10 @@ def load(verb: str) -> click.Command:
             from node.cli.discarding import discard_verb
 
             return discard_verb
+        case "count":
+            from node.cli.counting import count_verb
+
+            return count_verb
         case "status":
             from node.cli.status import status_verb
 

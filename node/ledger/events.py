@@ -3,7 +3,7 @@
 Not a codec and not a fold. Owns the rule that an id and a version, once written, keep their meaning for ever: a changed
 meaning is a new version, and nothing is ever removed from these tables.
 
-Ids reserved for facts that are not written yet: 4 count; 7-9 placement, correction, settings; 10-19 transfer;
+Ids reserved for facts that are not written yet: 7-9 placement, correction, settings; 10-19 transfer;
 20-29 cold; 30-39 faults, incidents, runbooks; 40-49 planning; 51-53 rotate, retire, succeed; 60, 61 checkpoint, fork.
 """
 
@@ -63,6 +63,14 @@ class LotReceived(msgspec.Struct, frozen=True, array_like=True):
     parents: list[Dot]
 
 
+class LotCounted(msgspec.Struct, frozen=True, array_like=True):
+    """Somebody counted a lot. `change_milli` is counted less what the books had when this event was written."""
+
+    lot: Dot
+    counted_milli: int
+    change_milli: int
+
+
 class RegisterSet(msgspec.Struct, frozen=True, array_like=True):
     """A field got a value, in place of the writes its author saw."""
 
@@ -82,7 +90,7 @@ class MemberEnrolled(msgspec.Struct, frozen=True, array_like=True):
     seen: list[Dot]
 
 
-Fact = StreamOpened | Moved | LotReceived | RegisterSet | MemberEnrolled
+Fact = StreamOpened | Moved | LotReceived | LotCounted | RegisterSet | MemberEnrolled
 
 ROLE_MARKET = 1
 ROLE_STEWARD = 2
@@ -144,6 +152,7 @@ EVENT_TYPES = (
             Column.REFERENCES,
         ),
     ),
+    EventType(4, 1, LotCounted, (Column.REFERENCE, Column.QUANTITY, Column.QUANTITY)),
     EventType(5, 1, RegisterSet, (Column.TEXT, Column.VALUE, Column.REFERENCES)),
     EventType(
         50,

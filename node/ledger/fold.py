@@ -10,9 +10,9 @@ import sqlite3
 
 import msgspec
 
-from node.domain.words import MoveKind
+from node.domain.words import Basis, MoveKind
 from node.ledger.codec import UnknownEvent
-from node.ledger.events import Event, LotReceived, MemberEnrolled, Moved, RegisterSet, StreamOpened
+from node.ledger.events import Event, LotCounted, LotReceived, MemberEnrolled, Moved, RegisterSet, StreamOpened
 from node.ledger.items import ITEM_KEY_PREFIXES, refresh_item_of_key
 from node.ledger.names import origin_of
 
@@ -24,6 +24,10 @@ def fold(connection: sqlite3.Connection, event: Event, *, member: bytes, clock: 
     fact = event.fact
     if isinstance(fact, Moved):
         _fold_movement(connection, event, fact, member, clock)
+    elif isinstance(fact, LotCounted):
+        # A count is a movement by the difference it found; what others moved meanwhile is kept.
+        change = Moved(fact.lot, int(MoveKind.COUNT), fact.change_milli, None, int(Basis.CHOSEN), 0)
+        _fold_movement(connection, event, change, member, clock)
     elif isinstance(fact, LotReceived):
         _fold_lot(connection, event, fact, member, clock)
     elif isinstance(fact, RegisterSet):

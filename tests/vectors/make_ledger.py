@@ -23,6 +23,7 @@ from node.ledger.codec import encode_body
 from node.ledger.events import (
     BY_VALUE,
     Event,
+    LotCounted,
     LotReceived,
     MemberEnrolled,
     Moved,
@@ -56,12 +57,13 @@ def golden_events() -> list[list[Event]]:
         Moved(lot, 2, -2_000, None, 3, 0),
         Moved(lot, 2, 2_000, Dot(STREAM, 5), 3, 0),
         Moved(Dot(OTHER, 4), 4, -750, None, 2, 4),
+        LotCounted(lot, 21_000, -1_000),
         RegisterSet("item/gtin/04006381333931/name", "Milk 1 L", []),
         RegisterSet("par/food/lentils/aaaaaaaaaaaaaaaaaaaaaaaaaa", None, []),
     ]
     first = [Event(Dot(STREAM, seq), 1_795_348_800_000 + seq * 7, seq % 3, fact) for seq, fact in enumerate(facts)]
     second = [
-        Event(Dot(STREAM, 10 + seq), 1_795_349_000_000 + seq * 1000, 1, Moved(lot, 2, -1_000, None, 3, 0))
+        Event(Dot(STREAM, len(facts) + seq), 1_795_349_000_000 + seq * 1000, 1, Moved(lot, 2, -1_000, None, 3, 0))
         for seq in range(20)
     ]
     return [first, second]

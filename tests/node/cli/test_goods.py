@@ -262,3 +262,17 @@ def test_the_person_at_work_can_come_from_the_environment(harbour: Places) -> No
     done = process(harbour, "receive", "food/milk-whole", "5", LARDER_WHO="Musa")
     assert (done.returncode, done.stderr) == (0, "")
     assert answer(harbour, "history")["movements"][0]["who_name"] == "Musa"
+
+
+def test_a_count_changes_the_books_by_the_difference_and_asks_when_it_is_large(harbour: Places) -> None:
+    answer(harbour, "receive", "food/apples", "24", "--batch", "A-1")
+    told = answer(harbour, "count", "food/apples", "22", "--lot", "A-1")
+    assert (told["counted_milli"], told["change_milli"]) == (22_000, -2_000)
+    refused = process(harbour, "count", "food/apples", "0", "--lot", "A-1")
+    assert refused.returncode == 1
+    assert "The books have 22 in lot A-1, and the count is 0." in refused.stderr
+    assert lines(harbour, "count", "food/apples", "0", "--lot", "A-1", "--yes")[:2] == [
+        "saved: counted Apples 0, lot A-1",
+        "changed by -22",
+    ]
+    assert answer(harbour, "undo")["verb"] == "count"

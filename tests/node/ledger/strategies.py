@@ -5,7 +5,17 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from node.domain.lots import Dot
-from node.ledger.events import Event, Fact, LotReceived, MemberEnrolled, Moved, RegisterSet, StreamHead, StreamOpened
+from node.ledger.events import (
+    Event,
+    Fact,
+    LotCounted,
+    LotReceived,
+    MemberEnrolled,
+    Moved,
+    RegisterSet,
+    StreamHead,
+    StreamOpened,
+)
 
 OWN = b"own-strm"
 STREAMS = st.sampled_from([OWN, b"stream-2", b"stream-3", b"stream-4"])
@@ -33,6 +43,7 @@ FACTS: st.SearchStrategy[Fact] = st.one_of(
         st.one_of(st.none(), WORDS),
         st.lists(DOTS, max_size=4),
     ),
+    st.builds(LotCounted, DOTS, QUANTITIES, QUANTITIES),
     st.builds(RegisterSet, WORDS, VALUES, st.lists(DOTS, max_size=4)),
     st.builds(
         StreamOpened,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from node.domain.lots import Dot
 from node.domain.words import MoveKind
 from node.ledger.digest import state_digest
-from node.ledger.events import Event, Fact, LotReceived, Moved, RegisterSet
+from node.ledger.events import Event, Fact, LotCounted, LotReceived, Moved, RegisterSet
 from node.ledger.fold import fold
 from node.ledger.registers import heads, safest_allergens, shown
 from node.ledger.schema import migrate
@@ -65,6 +65,7 @@ FACTS: st.SearchStrategy[Fact] = st.one_of(
         st.none(),
         st.just([]),
     ),
+    st.builds(LotCounted, DOTS, st.integers(0, 9), st.integers(-3, 3).map(lambda n: n * 1000)),
     st.builds(
         RegisterSet,
         st.sampled_from(["item/food/apples/name", "item/x/allergens", "note/a/b"]),
@@ -114,15 +115,18 @@ def test_on_hand_is_the_sum_of_what_the_custodian_wrote(log: list[list[Event]]) 
     _digest, lots, _items = folded(log, random.Random(0))
     events = [event for stream in log for event in stream]
     for stream, seq, on_hand_milli in lots:
-        expected = sum(
+        by_custodian = [event for event in events if event.dot.stream == stream]
+        received = [
             event.fact.quantity_milli
-            for event in events
-            if event.dot.stream == stream
-            and (event.dot.seq == seq or (isinstance(event.fact, Moved) and event.fact.lot == (stream, seq)))
-            and isinstance(event.fact, Moved | LotReceived)
-            and (isinstance(event.fact, LotReceived) or event.fact.lot == (stream, seq))
-        )
-        assert expected == on_hand_milli
+            for event in by_custodian
+            if event.dot.seq == seq and isinstance(event.fact, LotReceived)
+        ]
+        moved = [
+            event.fact.quantity_milli if isinstance(event.fact, Moved) else event.fact.change_milli
+            for event in by_custodian
+            if isinstance(event.fact, Moved | LotCounted) and event.fact.lot == (stream, seq)
+        ]
+        assert sum(received) + sum(moved) == on_hand_milli
 
 
 def test_a_movement_by_somebody_else_is_kept_and_changes_no_stock() -> None:
