@@ -91,7 +91,7 @@ def sellable(lots: Iterable[Lot], today: date | None) -> list[Lot]:
 
 
 def take_first_expired(lots: Sequence[Lot], quantity_milli: int) -> tuple[list[Take], int]:
-    """Split a quantity over sellable lots in their order.
+    """Split a quantity over lots in their order; one that is overdrawn already has nothing to give.
 
     Returns the takes and the quantity (thousandths) that the lots do not cover.
     """
@@ -100,7 +100,7 @@ def take_first_expired(lots: Sequence[Lot], quantity_milli: int) -> tuple[list[T
     for lot in lots:
         if missing == 0:
             break
-        taken = min(lot.on_hand_milli, missing)
+        taken = min(max(lot.on_hand_milli, 0), missing)
         takes.append(Take(lot, taken))
         missing -= taken
     return takes, missing

@@ -62,6 +62,18 @@ def test_a_sale_beyond_what_is_on_hand_is_recorded_and_flagged_after_a_yes(tmp_p
         assert (row.state, row.on_hand_milli, row.available_milli) == ("OVERSOLD", -1_000, 0)
 
 
+def test_a_sale_from_a_lot_overdrawn_already_counts_only_itself_as_too_much(tmp_path: Path) -> None:
+    with an_open_market(tmp_path) as store:
+        item = an_item(store)
+        lot_id = a_received_lot(store, item, 1_000).lot.lot_id
+        a_sale(store, item, 3_000, lot_id=lot_id, yes=BEYOND)
+        with pytest.raises(NeedsYes) as asked:
+            a_sale(store, item, 1_000, lot_id=lot_id)
+        assert asked.value.values["missing_milli"] == 1_000
+        sold = a_sale(store, item, 1_000, lot_id=lot_id, yes=BEYOND)
+        assert (sold.oversold_milli, sold.on_hand_after_milli) == (1_000, -3_000)
+
+
 def test_selling_what_was_never_received_keeps_one_lot_of_nothing(tmp_path: Path) -> None:
     with an_open_market(tmp_path) as store:
         item = an_item(store)

@@ -119,6 +119,21 @@ def test_unknown_time_inside_an_excursion_counts_towards_the_decision() -> None:
     assert judged.decision_in_s < 60 * 60
 
 
+def test_unknown_time_counts_towards_the_decision_over_a_freezer_too() -> None:
+    before = a_course((20, -11.0), newest_age_s=90 * 60)
+    judged = status([*before, *a_course((15, -11.0))], rules=FREEZER, period_ms=PERIOD_MS)
+    assert judged.unknown_s > 70 * 60
+    assert judged.decision_in_s is not None
+    assert judged.decision_in_s < 20 * 60
+
+
+def test_two_short_cool_spells_with_silence_between_them_end_no_excursion() -> None:
+    before = a_course((20, 9.0), (6, 3.0), newest_age_s=40 * 60)
+    judged = status([*before, *a_course((6, 3.0))], rules=FRIDGE, period_ms=PERIOD_MS)
+    assert judged.since_s is not None
+    assert judged.level is Level.ALARM
+
+
 def test_a_mean_kinetic_temperature_that_passes_clears_nothing() -> None:
     # 19 h at 4 C and 5 h at 15 C: mean kinetic temperature 7.74 C, and still due for a decision.
     course = a_course((19 * 60, 4.0), (5 * 60, 15.0), step_s=60)

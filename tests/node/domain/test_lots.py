@@ -36,6 +36,19 @@ def test_selling_picks_the_lot_that_expires_first() -> None:
     assert missing == 0
 
 
+def test_of_two_lots_with_one_date_the_one_that_came_first_goes_first() -> None:
+    came_last = a_lot(1, use_by=TODAY, received_hlc=2)
+    came_first = a_lot(2, use_by=TODAY, received_hlc=1)
+    assert [came_first, came_last] == first_expired_first([came_last, came_first])
+
+
+def test_a_lot_that_is_overdrawn_has_nothing_to_give() -> None:
+    overdrawn, full = a_lot(1, on_hand_milli=-2_000), a_lot(2)
+    takes, missing = take_first_expired([overdrawn, full], 6_000)
+    assert [(overdrawn, 0), (full, 5_000)] == [(take.lot, take.quantity_milli) for take in takes]
+    assert missing == 1_000
+
+
 def test_the_day_of_the_use_by_date_still_counts() -> None:
     assert date_state(a_lot(use_by=TODAY), TODAY) is DateState.USE_BY_TODAY
     assert date_state(a_lot(use_by=TODAY - timedelta(days=1)), TODAY) is DateState.PAST_USE_BY
