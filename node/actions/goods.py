@@ -194,7 +194,7 @@ def discard(
         raise Refused(
             "discard.beyond_on_hand",
             N_("Lot {lot} has less on hand than that."),
-            N_("Discard at most what is there; if there is more on the shelf, count it first."),
+            N_("Discard at most what is there; if there is more on the shelf, count the lot first."),
             lot=lot.label,
         )
     appender = Appender(tx)

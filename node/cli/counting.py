@@ -14,7 +14,7 @@ from node.cli.options import as_json, confirmed, repeatable
 from node.cli.output import answer
 from node.cli.sentences import name_text
 from node.domain.quantity import parse_quantity
-from node.language import _
+from node.language import _, decimal_mark
 from node.ledger.read import Item
 from node.tui.sentences import lot_name, quantity_text
 
@@ -47,7 +47,7 @@ def count_verb(desk: Desk, code_or_name: str, quantity: str, lot_named: str, yes
     with writing(desk) as market:
         item = known_item(market.reader, code_or_name)
         lot = lot_of_action(market.reader, action_id) or known_lot(market.reader, item, lot_named)
-        counted_milli = 0 if quantity.strip() == NOTHING else parse_quantity(quantity, item.unit)
+        counted_milli = 0 if quantity.strip() == NOTHING else parse_quantity(quantity, item.unit, decimal_mark())
         counted = act_after_questions(
             market,
             "count",

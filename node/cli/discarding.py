@@ -16,7 +16,7 @@ from node.cli.sentences import name_text
 from node.domain.quantity import parse_quantity
 from node.domain.words import DiscardReason
 from node.errors import N_, NeedsYes
-from node.language import _
+from node.language import _, decimal_mark
 from node.tui.sentences import lot_name, quantity_text
 
 ALL = "all"
@@ -54,7 +54,9 @@ def discard_verb(
         item = known_item(market.reader, code_or_name)
         done = lot_of_action(market.reader, action_id)
         lot = done or known_lot(market.reader, item, lot_named)
-        quantity_milli = None if quantity.strip().lower() == ALL else parse_quantity(quantity, item.unit)
+        quantity_milli = (
+            None if quantity.strip().lower() == ALL else parse_quantity(quantity, item.unit, decimal_mark())
+        )
         ask(
             NeedsYes(
                 "discard.confirm",

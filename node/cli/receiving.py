@@ -26,7 +26,7 @@ from node.domain.gtin import read_code
 from node.domain.quantity import parse_quantity
 from node.domain.words import STORAGE_CLASSES, UNIT_WORDS, Unit
 from node.errors import N_, Refused
-from node.language import _
+from node.language import _, decimal_mark
 from node.ledger.read import Item, item_for_code
 from node.ledger.store import Transaction
 from node.tui.sentences import date_text, lot_name, quantity_text
@@ -104,7 +104,7 @@ def receive_verb(
         new = _new_item(market, code_or_name, of_new_item)
         found = _item(market, code_or_name, new)
         unit = found.unit if found else new.unit if new and new.unit is not None else Unit.EACH
-        quantity_milli = parse_quantity(quantity, unit)
+        quantity_milli = parse_quantity(quantity, unit, decimal_mark())
 
         def work(tx: Transaction, who: int, given: frozenset[str]) -> Received:
             item = found or _added(tx, code_or_name, new, unit, action_id=action_id, who=who)

@@ -18,7 +18,7 @@ from node.cli.sentences import DATE_WORDS, name_text
 from node.domain.lots import DateState, Lot, date_state, sellable
 from node.domain.quantity import parse_quantity
 from node.domain.words import Basis, MoveKind
-from node.language import _
+from node.language import _, decimal_mark
 from node.ledger.read import Item, lots
 from node.ledger.store import Transaction
 from node.tui.sentences import date_text, lot_name, quantity_text
@@ -78,7 +78,7 @@ def _hand_out(
     verb = kind.name.lower()
     with writing(desk) as market:
         item = known_item(market.reader, typed)
-        quantity_milli = parse_quantity(quantity, item.unit)
+        quantity_milli = parse_quantity(quantity, item.unit, decimal_mark())
         lot = None
         if lot_named:
             lot = lot_of_action(market.reader, action_id) or known_lot(market.reader, item, lot_named)

@@ -19,7 +19,7 @@ from node.cli.sentences import allergens_text, lot_line, lot_state, name_text
 from node.domain.lots import Lot, date_state
 from node.domain.quantity import parse_quantity
 from node.domain.words import UNIT_WORDS
-from node.language import N_, _, ngettext
+from node.language import N_, _, decimal_mark, ngettext
 from node.ledger import read
 from node.ledger.read.goods import ROWS_MAX
 from node.tui.sentences import quantity_text
@@ -144,7 +144,7 @@ def par_verb(desk: Desk, code_or_name: str, quantity: str, action_id: bytes) -> 
 
     with writing(desk) as market:
         item = known_item(market.reader, code_or_name)
-        par_milli = 0 if quantity.strip() == NO_PAR else parse_quantity(quantity, item.unit)
+        par_milli = 0 if quantity.strip() == NO_PAR else parse_quantity(quantity, item.unit, decimal_mark())
         changed = market.act(
             "par", lambda tx, who: set_par(tx, action_id=action_id, who=who, item_id=item.item_id, par_milli=par_milli)
         )

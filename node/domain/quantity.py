@@ -30,11 +30,12 @@ _TYPED_UNITS: dict[str, tuple[Unit, int]] = {
 _BARE_UNIT = {Unit.EACH: "each", Unit.GRAM: "kg", Unit.MILLILITRE: "l"}
 
 
-def parse_quantity(text: str, unit: Unit) -> int:
+def parse_quantity(text: str, unit: Unit, mark: str = ".") -> int:
     """Read a typed quantity and return it in thousandths of `unit` (g, ml, piece), always above zero.
 
     A bare number means kg, l or pieces. Both `1.5` and `1,5` are read as one and a half, since a person at a till types
-    either; no thousands separator is accepted. Raises Refused with one sentence for anything else.
+    either; but `1,000` where the decimal `mark` is a point may mean a thousand, and is refused. Raises Refused with one
+    sentence for anything else.
     """
     match = _QUANTITY.match(text.strip())
     if match is None:
@@ -44,13 +45,30 @@ def parse_quantity(text: str, unit: Unit) -> int:
             N_("Type a number such as 24 or 1.5, with kg, g, l or ml behind it if you like."),
             text=text[:40],
         )
-    whole, _mark, part, word = match.groups()
+    whole, typed_mark, part, word = match.groups()
     part = part or ""
-    if len(whole) > DIGITS_BEFORE_MAX or len(part) > DIGITS_AFTER_MAX:
+    if len(part) > DIGITS_AFTER_MAX:
+        raise Refused(
+            "quantity.too_exact",
+            N_("'{text}' has more than {most} digits after the decimal mark."),
+            N_("Type at most {most}, or a smaller unit such as g."),
+            text=text[:40],
+            most=DIGITS_AFTER_MAX,
+        )
+    if typed_mark not in {None, mark} and len(part) == DIGITS_AFTER_MAX:
+        raise Refused(
+            "quantity.ambiguous",
+            N_("'{text}' can be read in two ways: as thousands, or as a part of one."),
+            N_("Type it with '{mark}' as the decimal mark, or without any mark."),
+            text=text[:40],
+            mark=mark,
+        )
+    if len(whole) > DIGITS_BEFORE_MAX:
         raise Refused(
             "quantity.too_many_digits",
             N_("'{text}' has too many digits for a quantity; it looks like a barcode."),
-            N_("Type at most 5 digits before the decimal mark and 3 after it."),
+            N_("Type at most {most} digits before the decimal mark."),
+            most=DIGITS_BEFORE_MAX,
             text=text[:40],
         )
     typed_unit, factor = _TYPED_UNITS.get(word.lower() or _BARE_UNIT[unit], (None, 0))

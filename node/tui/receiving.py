@@ -10,6 +10,7 @@ from node.actions.drafts import drop_draft
 from node.actions.goods import Received, receive
 from node.domain.dates import parse_date
 from node.domain.quantity import parse_quantity
+from node.language import decimal_mark
 from node.ledger.read import Item
 from node.ledger.store import Transaction
 
@@ -34,7 +35,7 @@ def read_line(
     """Read what was typed. Raises Refused for a quantity or a date that cannot be read."""
     return DeliveryLine(
         item,
-        parse_quantity(quantity, item.unit),
+        parse_quantity(quantity, item.unit, decimal_mark()),
         kind,
         parse_date(label_date, today) if label_date.strip() else None,
         batch.strip() or None,

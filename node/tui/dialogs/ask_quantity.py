@@ -9,7 +9,7 @@ from textual.widgets import Input
 from node.domain.quantity import parse_quantity
 from node.domain.words import Unit
 from node.errors import Refused
-from node.language import _, error_text
+from node.language import _, decimal_mark, error_text
 from node.text import safe_text
 from node.tui.dialogs.base import DIALOG_CELLS, Dialog
 from node.tui.widgets.words import Words
@@ -42,6 +42,6 @@ class AskQuantity(Dialog[int]):
             self.dismiss(self._all_milli)
             return
         try:
-            self.dismiss(parse_quantity(event.value, self._unit))
+            self.dismiss(parse_quantity(event.value, self._unit, decimal_mark()))
         except Refused as error:
             self.say(" ".join(error_text(error)))

@@ -66,7 +66,9 @@ async def receive_with_a_label(app: LarderApp) -> None:
 
 
 async def discard_a_part(app: LarderApp) -> None:
-    await press(app, "f4", "down")
+    await press(app, "f4")
+    await shows(app, "LOTS of Bread")
+    await press(app, "down")
     await shows(app, "LOTS of Milk 1 L")
     await press(app, "d")
     await shows(app, "Which lot of Milk 1 L?")

@@ -37,7 +37,9 @@ def test_a_typed_quantity_is_read_in_thousandths(typed: str, unit: Unit, expecte
         ("4006381333931", Unit.EACH, "quantity.too_many_digits"),
         ("4006381333931 kg", Unit.GRAM, "quantity.too_many_digits"),
         ("100000", Unit.EACH, "quantity.too_many_digits"),
-        ("1.2345", Unit.GRAM, "quantity.too_many_digits"),
+        ("1.2345", Unit.GRAM, "quantity.too_exact"),
+        ("1,000", Unit.GRAM, "quantity.ambiguous"),
+        ("1,250 kg", Unit.GRAM, "quantity.ambiguous"),
         ("", Unit.EACH, "quantity.unreadable"),
         ("-3", Unit.EACH, "quantity.unreadable"),
         ("1.000,5", Unit.GRAM, "quantity.unreadable"),
@@ -65,7 +67,7 @@ def test_what_is_no_quantity_is_refused_with_a_reason(typed: str, unit: Unit, er
 def test_what_is_shown_can_be_typed_again(thousandths: int, unit: Unit, mark: str) -> None:
     milli = thousandths // 1000 * 1000 + 1000 if unit is Unit.EACH else thousandths * 1000
     milli = min(milli, 99_999_000)
-    assert milli == parse_quantity(format_quantity(milli, unit, mark), unit)
+    assert milli == parse_quantity(format_quantity(milli, unit, mark), unit, mark)
 
 
 @given(text=st.text(max_size=30), unit=st.sampled_from(Unit))
