@@ -22,7 +22,7 @@ from node.tui.dialogs.new_item import NewItem
 from node.tui.keys import HOME, Facts
 from node.tui.widgets.marked_table import Column
 from tests.node.tui.builders import a_market, moves, rows
-from tests.node.tui.driving import press, quiet, scan, settled, the_screen
+from tests.node.tui.driving import press, quiet, scan, settled, shows, the_screen, until
 from tests.node.tui.walking import dialog_classes, screen_classes
 
 PAYLOADS = {
@@ -149,7 +149,9 @@ async def test_a_scan_into_a_typed_field_leaves_what_was_typed(tmp_path: Path) -
     async with the_screen(places) as app:
         await press(app, "f2")
         await scan(app, "4006381333931")
+        await shows(app, "(GTIN 4006381333931)")
         await press(app, "enter", "2", "9")
+        await until(lambda: app.screen.query_one("#date", Input).value == "29")
         await scan(app, "40170725")
         await settled(app)
         assert app.screen.query_one("#date", Input).value == "29"
