@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from textual import events
+from textual.message import Message
 from textual.widgets import Input
 
 from node.clock import Moment, monotonic_s
@@ -39,6 +40,10 @@ _COMPLAINTS = {
     Complaint.CUT: N_("The scan was cut short. Scan again."),
 }
 
+# Keys that may wait to be handled: 20 of the longest scans. More is no person and no scanner but a paste without its
+# brackets or a stuck key, and would hold the screen for minutes.
+KEYS_WAITING_MAX = 20 * CHARACTERS_MAX
+
 
 class Scanning(Working):
     """The part of the app that every key and every scan goes through."""
@@ -48,6 +53,24 @@ class Scanning(Working):
         self._router = ScanRouter()
         self._remembered: dict[Input, tuple[str, int]] = {}
         self._waiting_scans = WaitingScans()
+        self._is_flooded = False
+
+    def post_message(self, message: Message) -> bool:
+        """Take a message; keys beyond what may wait are dropped, and that is said once a flood."""
+        if not isinstance(message, events.Key):
+            return super().post_message(message)
+        waiting = self.message_queue_size + (self.focused.message_queue_size if self.focused is not None else 0)
+        if waiting < KEYS_WAITING_MAX:
+            self._is_flooded = self._is_flooded and waiting > 0
+            return super().post_message(message)
+        if not self._is_flooded:
+            self._is_flooded = True
+            self.call_later(self._say_flooded)
+        return False
+
+    def _say_flooded(self) -> None:
+        self.bell()
+        self.front.say(_("Too much was typed at once; the rest was left out."))
 
     @property
     def field_in_focus(self) -> Input | None:
