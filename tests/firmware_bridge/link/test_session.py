@@ -5,11 +5,13 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from firmware_bridge.link.events import DescriptionsHeard, NewerLinkHeard, UptimeHeard
 from firmware_bridge.link.framing import encode_frame
 from firmware_bridge.link.messages import Ack, Data, Hello, TimeReq, encode
 from firmware_bridge.link.receiver import device_receiver
+from firmware_bridge.link.reconcile import Stored, reconcile
 from firmware_bridge.link.session import RECORDS_PER_SECOND_MAX, RECORDS_WAITING_MAX, HostSession
 from firmware_bridge.link.states import TRANSITIONS, Happening, State
 from tests.firmware_bridge.link.simulated import UID, World, a_door_desc, a_temperature_desc, a_world
@@ -307,3 +309,12 @@ def test_garbage_between_frames_costs_only_the_frames_it_touched() -> None:
     events = session.receive(b"\xaa\x55garbage\xff\x00" + data_frame(0, 3), 10)
     assert session.seen_seq == 3
     assert len(events) == 1
+
+
+def test_a_smaller_uptime_is_a_reset_only_where_it_cannot_have_wrapped() -> None:
+    shortly_before_the_wrap_ms = 2**32 - 60_000
+    kept = replace(a_hello(now_ms=4_000, tail=10, head=12), is_ring_kept=True)
+    ten_minutes = Stored(9, 12, shortly_before_the_wrap_ms, 0, elapsed_ms=600_000)
+    assert not reconcile(ten_minutes, kept).is_new_epoch
+    ten_seconds = Stored(9, 12, shortly_before_the_wrap_ms, 0, elapsed_ms=10_000)
+    assert reconcile(ten_seconds, kept).is_new_epoch

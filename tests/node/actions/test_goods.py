@@ -121,6 +121,17 @@ def test_only_expired_lots_on_the_books_ask_whether_it_is_another_one(tmp_path: 
         assert [lot.on_hand_milli for lot in expired] == [4_000]
 
 
+def test_a_lot_named_by_a_person_is_asked_for_itself_whatever_expired_lots_lie_beside_it(tmp_path: Path) -> None:
+    with an_open_market(tmp_path) as store:
+        item = an_item(store)
+        good = a_received_lot(store, item, 1_000).lot
+        store.act("receive", lambda tx: _receive_expired(tx, item.item_id))
+        with pytest.raises(NeedsYes) as asked:
+            a_sale(store, item, 2_000, lot_id=good.lot_id)
+        assert asked.value.error_id == "sale.beyond_on_hand"
+        assert a_sale(store, item, 2_000, lot_id=good.lot_id, yes=BEYOND).oversold_milli == 1_000
+
+
 def test_receiving_what_is_past_its_use_by_date_asks_first(tmp_path: Path) -> None:
     with an_open_market(tmp_path) as store:
         item = an_item(store)

@@ -83,10 +83,11 @@ def test_a_delivery_that_was_partly_sold_is_not_taken_back(tmp_path: Path) -> No
         assert lots(store.reader, item.item_id) == []
 
 
-def test_what_was_thrown_away_because_it_was_not_safe_stays_thrown_away(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reason", [DiscardReason.USE_BY, DiscardReason.COLD_CHAIN, DiscardReason.RECALL])
+def test_what_was_thrown_away_because_it_was_not_safe_stays_thrown_away(tmp_path: Path, reason: DiscardReason) -> None:
     with an_open_market(tmp_path) as store:
         lot = a_received_lot(store, an_item(store), 9_000).lot
-        throw_away(store, lot.lot_id, 1_000, DiscardReason.COLD_CHAIN)
+        throw_away(store, lot.lot_id, 1_000, reason)
         with pytest.raises(Refused) as refused:
             take_back(store)
         assert refused.value.error_id == "undo.safety"

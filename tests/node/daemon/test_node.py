@@ -196,3 +196,12 @@ def test_the_service_manager_hears_ready_and_the_watchdog_without_any_broker_or_
 def test_a_heartbeat_that_is_not_one_reads_as_away(tmp_path: Path, content: str) -> None:
     (tmp_path / "node.json").write_text(content)
     assert read_heartbeat(tmp_path / "node.json", clock.now()).state == "away"
+
+
+def test_a_heartbeat_of_another_boot_reads_as_away_however_young_it_looks(tmp_path: Path) -> None:
+    moment = clock.now()
+    content = {"host_boot_id": moment.boot_id, "boottime_ms": moment.boottime_ms, "state": "running"}
+    (tmp_path / "node.json").write_text(json.dumps(content))
+    assert read_heartbeat(tmp_path / "node.json", moment).state == "here"
+    (tmp_path / "node.json").write_text(json.dumps({**content, "host_boot_id": "another"}))
+    assert read_heartbeat(tmp_path / "node.json", moment).state == "away"

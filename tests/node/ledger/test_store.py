@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from node.actions.checks import checked_words
 from node.errors import LocalFault, NotSavedNow, Refused
-from node.ledger.ballast import BALLAST_BYTES
+from node.ledger.ballast import BALLAST_BYTES, make_ballast, release_ballast
 from node.ledger.read import movements, open_reader
 from node.ledger.schema import PAGE_BYTES, SCHEMA_VERSION
 from node.ledger.store import MarketStore, Transaction
@@ -85,6 +87,17 @@ def test_a_damaged_database_is_said_plainly_and_kept(tmp_path: Path, content: by
         MarketStore.open(places)
     assert fault.value.error_id in {"market.damaged", "market.unfinished"}
     assert content == places.market_db.read_bytes()
+
+
+def test_no_ballast_is_made_where_it_would_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = a_market_folder(tmp_path)
+    release_ballast(places)
+    total = 100 * BALLAST_BYTES
+    for free, is_made in ((11 * BALLAST_BYTES - 1, False), (11 * BALLAST_BYTES, True)):
+        usage = SimpleNamespace(total=total, free=free)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _path, usage=usage: usage)
+        assert is_made is make_ballast(places)
+        assert is_made is (tmp_path / "market" / "ballast").exists()
 
 
 def test_a_full_disk_gives_up_the_ballast_once_and_then_refuses_visibly(tmp_path: Path) -> None:
