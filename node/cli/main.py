@@ -193,10 +193,18 @@ def load(verb: str) -> click.Command:
 
 def main() -> NoReturn:
     """Run `larder` with the arguments of this process."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # Where the locale's encoding lacks a character, a question mark stands for it.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     larder.main()
+
+
+def _open_closed_streams() -> None:
+    """Point streams that the caller closed (`>&-`) at nothing, or a file opened next would take their number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open to the end
 
 
 def _tell_usage(error: click.UsageError, *, is_json: bool) -> None:

@@ -17,7 +17,8 @@ from node.ledger.read import people
 @click.pass_context
 def tui_verb(context: click.Context, desk: Desk) -> None:
     """Open the screen and end with its exit code."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # The screen is drawn on stderr: where that goes elsewhere, keys would be taken blindly.
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
         raise Refused(
             "screen.no_terminal",
             N_("The screen needs a terminal, and this is none."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pty
 import shutil
 import sqlite3
 import subprocess
@@ -326,3 +327,35 @@ def test_a_row_that_holds_what_it_must_not_ends_in_words(harbour: Places) -> Non
         assert result.stderr.startswith("The market's database did not answer as it should")
         assert "larder verify" in result.stderr.splitlines()[1]
     assert refusal(harbour, "verify")["error"] == "verify.fold"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_nothing_of_what_is_done(harbour: Places, closed: str) -> None:
+    answer(harbour, "receive", "food/milk-whole", "5")
+    sold = process(harbour, "sell", "food/milk-whole", "1", prefix=("sh", "-c", f'exec "$@" {closed}', "sh"))
+    assert (sold.returncode, sold.stderr) == (0, "")
+    assert answer(harbour, "stock")["rows"][0]["on_hand_milli"] == 4_000_000
+    shown = process(harbour, "tui", prefix=("sh", "-c", f'exec "$@" {closed}', "sh"))
+    assert shown.returncode == 1
+    assert "Traceback" not in shown.stderr
+    assert answer(harbour, "verify")["pending_event_count"] > 0
+
+
+def test_a_screen_that_would_be_drawn_where_nobody_looks_is_refused(harbour: Places) -> None:
+    master, slave = pty.openpty()
+    try:
+        refused = subprocess.run(
+            command(harbour, "tui"),
+            stdin=slave,
+            stdout=slave,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+            timeout=WAIT_S,
+            check=False,
+        )
+    finally:
+        os.close(slave)
+        os.close(master)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("The screen needs a terminal")
