@@ -89,6 +89,17 @@ def test_a_damaged_database_is_said_plainly_and_kept(tmp_path: Path, content: by
     assert content == places.market_db.read_bytes()
 
 
+def test_at_idle_even_a_short_log_goes_into_the_database(tmp_path: Path) -> None:
+    with an_open_market(tmp_path) as store:
+        an_item(store)
+        log = tmp_path / "market" / "market.db-wal"
+        assert not store.checkpoint_if_due()
+        assert log.stat().st_size > 0
+        assert store.checkpoint_if_due(is_idle=True)
+        assert log.stat().st_size == 0
+        assert not store.checkpoint_if_due(is_idle=True)
+
+
 def test_no_ballast_is_made_where_it_would_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     places = a_market_folder(tmp_path)
     release_ballast(places)
