@@ -115,6 +115,15 @@ DAMAGE: dict[str, tuple[list[str], str, str]] = {
     "a number beside a frame that was altered": (["UPDATE block SET first_seq = 77"], "block.damaged", "summary"),
     "a hash beside a frame that was altered": (["UPDATE block SET hash = X'00'"], "block.damaged", "summary"),
     "an index that is gone": (["DROP INDEX lot_open"], "verify.file", ""),
+    "an index that leads elsewhere": (
+        [
+            "PRAGMA writable_schema = ON",
+            "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'lot_by_item')"
+            " WHERE name = 'lot_by_hlc'",
+        ],
+        "verify.file",
+        "",
+    ),
     "a trigger of somebody else": (
         ["CREATE TRIGGER gone AFTER INSERT ON movement BEGIN DELETE FROM lot; END"],
         "verify.file",
