@@ -112,6 +112,27 @@ def _schema_fault(version: int) -> LocalFault:
     )
 
 
+_OF_THE_DISK = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+
+
+def is_of_the_disk(error: sqlite3.Error) -> bool:
+    """Tell whether an error is the disk's or a lock's, and not a mistake in what was asked of the database."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK
+
+
 def storage_fault(error: sqlite3.Error, places: Places) -> LarderError:
     """Put an SQLite error into words: the disk, a lock, damage. Raises it again where it is a mistake of ours."""
     extended = getattr(error, "sqlite_errorcode", 0)
@@ -142,7 +163,7 @@ def storage_fault(error: sqlite3.Error, places: Places) -> LarderError:
             reason=str(error),
             folder=folder,
         )
-    if code not in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}:
+    if not is_of_the_disk(error):
         raise error  # a mistake of ours (a constraint, wrong SQL), not the disk's
     return NotSavedNow(
         "disk.error",

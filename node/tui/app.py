@@ -6,7 +6,9 @@ own threads and come back as messages.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -56,9 +58,16 @@ class LarderApp(Navigation):
 
     def on_mount(self) -> None:
         """Begin to look for changes."""
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self.do_quit)
         self.set_interval(REFRESH_S, self.look_for_changes)
         self.set_interval(SAVING_TICK_S, self._watch_saving)
         self.call_later(self.look_for_changes)
+
+    def on_unmount(self) -> None:
+        """Leave the signals as they were: whoever started the screen in its own process goes on."""
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().remove_signal_handler(number)
 
     # Keys: everything comes through the table.
 

@@ -21,6 +21,7 @@ from typing import TypeVar
 from node.clock import monotonic_s
 from node.errors import N_, LarderError, LocalFault, NotSavedNow, Refused
 from node.language import _
+from node.ledger.connection import is_of_the_disk
 from node.ledger.locks import LockHolder
 from node.ledger.store import MarketStore, Transaction
 
@@ -146,6 +147,8 @@ class Writer:
                     self._put_back(error)
                 except LarderError as error:
                     self._finish([(job, Declined(error)) for job in group])
+                except Exception as error:  # noqa: BLE001 - the thread that saves outlives any fault; the store rolled back
+                    self._finish([(job, Declined(unexpected(error))) for job in group])
                 else:
                     self._finish(outcomes)
                     self._tidy(store)
@@ -208,8 +211,12 @@ def _one(transaction: Transaction, job: Job) -> Outcome:
     try:
         with transaction.savepoint():
             return Saved(job.work(transaction))
-    except (sqlite3.Error, NotSavedNow):
-        raise  # the disk, not the entry: the store says it in words and the group is tried again
+    except NotSavedNow:
+        raise  # not the entry: the group is tried again
+    except sqlite3.Error as error:
+        if is_of_the_disk(error):
+            raise  # the store says it in words
+        return Declined(unexpected(error))
     except LarderError as error:
         return Declined(error)
     except Exception as error:  # noqa: BLE001 - one faulty action must not end the thread that saves the others

@@ -226,6 +226,15 @@ def test_the_screen_opens_on_a_terminal_and_its_end_is_the_end_of_the_verb(harbo
         assert finish(terminal) == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_screen_that_is_told_to_end_gives_the_terminal_back(harbour: Places, number: signal.Signals) -> None:
+    with Terminal(command(harbour, "tui"), environment(TERM="xterm-256color")) as terminal:
+        terminal.wait_for(b"No items yet")
+        terminal.process.send_signal(number)
+        assert finish(terminal) == 0
+        assert b"\x1b[?1049l" in terminal.output
+
+
 def test_what_is_done_on_the_screen_carries_who_is_at_work(harbour: Places) -> None:
     answer(harbour, "receive", "food/apples", "5")
     with Terminal(command(harbour, "--who", "Ana", "tui"), environment(TERM="xterm-256color")) as terminal:

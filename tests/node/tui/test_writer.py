@@ -122,6 +122,41 @@ def test_a_fault_of_one_action_is_said_and_the_thread_goes_on(tmp_path: Path) ->
     assert isinstance(good, Saved)
 
 
+@pytest.mark.parametrize(
+    "statement", ["INSERT INTO setting (key, value) VALUES ('name', 'again')", "SELECT nothing FROM nowhere"]
+)
+def test_a_fault_inside_the_database_is_said_and_the_next_entry_is_saved(tmp_path: Path, statement: str) -> None:
+    places = a_market(tmp_path)
+    with a_writer(places) as (writer, outcomes):
+        writer.submit(a_job("faulty", lambda tx: tx.connection.execute(statement), outcomes))
+        writer.submit(a_job("good", selling(), outcomes))
+        (_first, fault), (_second, saved) = outcomes.get(timeout=WAIT_S), outcomes.get(timeout=WAIT_S)
+    assert isinstance(fault, Declined)
+    assert fault.error.error_id == "screen.unexpected"
+    assert isinstance(saved, Saved)
+
+
+def test_a_fault_that_ends_the_whole_group_does_not_end_the_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = a_market(tmp_path)
+    faults = iter([ValueError("torn"), None])
+    write = writing._write
+
+    def write_after_one_fault(store: MarketStore, group: list[Job]) -> list[tuple[Job, Outcome]]:
+        fault = next(faults)
+        if fault is not None:
+            raise fault
+        return write(store, group)
+
+    monkeypatch.setattr(writing, "_write", write_after_one_fault)
+    with a_writer(places) as (writer, outcomes):
+        writer.submit(a_job("first", selling(), outcomes))
+        assert isinstance(outcomes.get(timeout=WAIT_S)[1], Declined)
+        writer.submit(a_job("second", selling(), outcomes))
+        assert isinstance(outcomes.get(timeout=WAIT_S)[1], Saved)
+
+
 def test_while_another_process_holds_the_lock_entries_wait_and_its_name_is_known(tmp_path: Path) -> None:
     places = a_market(tmp_path)
     with a_writer(places) as (writer, outcomes):
