@@ -54,6 +54,8 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, metavar="DIR", help=_("keep the market in this folder, or open it again"))
     parser.add_argument("--keep", action="store_true", help=_("keep the folder that is made without --data"))
     options = parser.parse_args(arguments)
+    if options.data is not None and options.data.exists() and not options.data.is_dir():
+        parser.error(_("{path} is not a folder; name another one with --data").format(path=options.data))
     if options.seconds is not None and not 0 < options.seconds < float("inf"):
         parser.error(_("--seconds takes a number above 0"))
     has_terminal = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
