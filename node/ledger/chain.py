@@ -207,7 +207,7 @@ def _check_fold(connection: sqlite3.Connection) -> str:
         migrate(again)
         check_schema(connection, again)
         writer = connection.execute("SELECT * FROM writer").fetchone()
-        if writer is None:
+        if writer is None or not _is_of_our_log(connection):
             raise no_market_row()
         again.execute("INSERT INTO writer VALUES (?, ?, ?, ?)", writer)
         digest = refold(connection, again)
@@ -215,6 +215,14 @@ def _check_fold(connection: sqlite3.Connection) -> str:
         return digest
     finally:
         again.close()
+
+
+def _is_of_our_log(connection: sqlite3.Connection) -> bool:
+    """Tell whether the row that says where we write names a stream of this node."""
+    row = connection.execute(
+        "SELECT 1 FROM writer JOIN head ON head.stream = writer.stream AND head.origin = writer.origin"
+    ).fetchone()
+    return row is not None
 
 
 def _bad_block(place: _Place, check: str) -> LarderError:

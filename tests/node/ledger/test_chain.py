@@ -129,6 +129,7 @@ DAMAGE: dict[str, tuple[list[str], str, str]] = {
     ),
     "a market without its group": (["DELETE FROM setting WHERE key = 'group_id'"], "market.nameless", ""),
     "a market without its writer": (["DELETE FROM writer"], "market.nameless", ""),
+    "a writer of no known stream": (["UPDATE writer SET stream = zeroblob(8)"], "market.nameless", ""),
     "a founder whose proof is gone": (["UPDATE member SET nonce = NULL"], "verify.roster", ""),
     "a member's key that was altered": (["UPDATE member SET public_key = zeroblob(32)"], "verify.roster", ""),
 }
