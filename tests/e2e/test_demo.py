@@ -183,7 +183,9 @@ def test_on_a_terminal_it_opens_the_screen_and_gives_the_terminal_back(folder: P
     assert leftovers(folder) == []
 
 
-@pytest.mark.parametrize("arguments", [["--seconds", "0"], ["--seconds", "soon"], ["--unknown"], ["word"], ["--data", __file__]])
+@pytest.mark.parametrize(
+    "arguments", [["--seconds", "0"], ["--seconds", "soon"], ["--unknown"], ["word"], ["--data", __file__]]
+)
 def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
     assert subprocess.run([*DEMO, *arguments], capture_output=True, check=False).returncode == 2
 
