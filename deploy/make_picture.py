@@ -101,7 +101,8 @@ async def draw(places: Places) -> str:
     try:
         async with app.run_test(size=SIZE):
             deadline_s = clock.monotonic_s() + WAIT_S
-            while "LAST CHANGES" not in (picture := app.export_screenshot(title="larder tui").replace("&#160;", " ")):
+            # Hard spaces stay in the picture: viewers fold ordinary ones, and the columns would be gone.
+            while "LAST&#160;CHANGES" not in (picture := app.export_screenshot(title="larder tui")):
                 if clock.monotonic_s() > deadline_s:
                     raise TimeoutError("Home never came")
                 await asyncio.sleep(0.02)
@@ -112,6 +113,8 @@ async def draw(places: Places) -> str:
     picture = picture.replace("Fira Code, monospace", "monospace").replace(
         "font-family: arial", "font-family: monospace"
     )
+    # Some viewers fold even hard spaces where a line begins.
+    picture = picture.replace("<svg ", '<svg xml:space="preserve" ', 1)
     # The library numbers its styles by a checksum of the whole picture.
     return re.sub(r"terminal-\d+", FIXED_ID, picture)
 

@@ -37,6 +37,8 @@ def parse_quantity(text: str, unit: Unit, mark: str = ".") -> int:
     either; but `1,000` where the decimal `mark` is a point may mean a thousand, and is refused. Raises Refused with one
     sentence for anything else.
     """
+    if not text.strip():
+        raise Refused("quantity.empty", N_("No quantity was typed."), N_("Type how much, such as 24 or 1.5 kg."))
     match = _QUANTITY.match(text.strip())
     if match is None:
         raise Refused(

@@ -40,7 +40,7 @@ def test_a_typed_quantity_is_read_in_thousandths(typed: str, unit: Unit, expecte
         ("1.2345", Unit.GRAM, "quantity.too_exact"),
         ("1,000", Unit.GRAM, "quantity.ambiguous"),
         ("1,250 kg", Unit.GRAM, "quantity.ambiguous"),
-        ("", Unit.EACH, "quantity.unreadable"),
+        ("  ", Unit.EACH, "quantity.empty"),
         ("-3", Unit.EACH, "quantity.unreadable"),
         ("1.000,5", Unit.GRAM, "quantity.unreadable"),
         ("1e5", Unit.EACH, "quantity.unreadable"),
