@@ -28,14 +28,31 @@ RUNTIME_MODULES = (
     "click",
     "cobs",
     "cryptography",
+    "httpx",
     "msgspec",
     "paho.mqtt.client",
+    "pybreaker",
+    "segno",
     "serial",
     "sqlite_utils",
     "tenacity",
     "textual",
 )
-DEV_MODULES = ("hypothesis", "mypy", "psutil", "pyte", "pytest", "pytest_asyncio", "pytest_timeout", "ruff", "xdist")
+DEMO_MODULES = ("amqtt",)
+DEV_MODULES = (
+    "highspy",
+    "hypothesis",
+    "loro",
+    "mypy",
+    "psutil",
+    "pycrdt",
+    "pyte",
+    "pytest",
+    "pytest_asyncio",
+    "pytest_timeout",
+    "ruff",
+    "xdist",
+)
 # Really imported by the check: compiled code is what a changed system breaks. The others are only looked for, which
 # keeps a start under a second.
 COMPILED_MODULES = ("cryptography.hazmat.bindings._rust", "msgspec")
@@ -249,14 +266,14 @@ def only_one(root: Path) -> Iterator[None]:
 def ensure_venv(root: Path, *, with_dev: bool) -> Path:
     """Return the folder of an environment that is ready for the demo, or with `with_dev` for the tests.
 
-    The dev lock holds all of the runtime lock, so an environment made for the tests also serves the demo.
+    The dev lock holds all of the demo's lock, so an environment made for the tests also serves the demo.
     Raises Refused when something is missing that cannot be had.
     """
     venv = venv_folder(root)
-    runtime_lock, dev_lock = root / "deploy" / "requirements.lock", root / "deploy" / "requirements-dev.lock"
-    lock = dev_lock if with_dev else runtime_lock
-    accepted = {stamp(dev_lock)} if with_dev else {stamp(dev_lock), stamp(runtime_lock)}
-    modules = (*RUNTIME_MODULES, *DEV_MODULES) if with_dev else RUNTIME_MODULES
+    demo_lock, dev_lock = root / "deploy" / "requirements-demo.lock", root / "deploy" / "requirements-dev.lock"
+    lock = dev_lock if with_dev else demo_lock
+    accepted = {stamp(dev_lock)} if with_dev else {stamp(dev_lock), stamp(demo_lock)}
+    modules = (*RUNTIME_MODULES, *DEMO_MODULES, *(DEV_MODULES if with_dev else ()))
     if not is_ready(venv, accepted, modules):
         with only_one(root):
             if not is_ready(venv, accepted, modules):

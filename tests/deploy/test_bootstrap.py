@@ -74,7 +74,7 @@ def a_checkout(folder: Path) -> Path:
         shutil.copy(CHECKOUT / "deploy" / name, root / "deploy" / name)
     wheel = a_wheel(root / "deploy" / "wheels")
     shutil.copy(the_bundled_pip(), root / "deploy" / "wheels")
-    for name in ("requirements.lock", "requirements-dev.lock", "requirements-build.lock"):
+    for name in ("requirements-demo.lock", "requirements-dev.lock", "requirements-build.lock"):
         a_lock(root / "deploy" / name, wheel)
     (root / "node" / "cli").mkdir(parents=True)
     (root / "node" / "cli" / "main.py").write_text(
@@ -93,6 +93,7 @@ def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = bootstrap()
     monkeypatch.setattr(module, "has_ensurepip", lambda: False)
     monkeypatch.setattr(module, "RUNTIME_MODULES", ("larder_probe",))
+    monkeypatch.setattr(module, "DEMO_MODULES", ())
     monkeypatch.setattr(module, "DEV_MODULES", ())
     monkeypatch.setattr(module, "COMPILED_MODULES", ("larder_probe",))
     for name in [name for name in os.environ if name.startswith("PIP_")]:
@@ -300,6 +301,7 @@ def test_the_import_check_and_the_scripts_follow_the_project_file() -> None:
     imported_as = {"paho-mqtt": "paho", "pyserial": "serial", "pytest-xdist": "xdist"}
     for names, requirements in (
         (module.RUNTIME_MODULES, project["dependencies"]),
+        (module.DEMO_MODULES, project["optional-dependencies"]["demo"]),
         (module.DEV_MODULES, [*project["optional-dependencies"]["dev"], *project["optional-dependencies"]["bench"]]),
     ):
         packages = [requirement.replace("==", ">=").split(">=")[0] for requirement in requirements]

@@ -10,8 +10,8 @@ import pytest
 from packaging.requirements import Requirement
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-RUNTIME, DEV, BUILD = (
-    CHECKOUT / "deploy" / name for name in ("requirements.lock", "requirements-dev.lock", "requirements-build.lock")
+RUNTIME, DEMO, DEV, BUILD = (
+    CHECKOUT / "deploy" / f"requirements{name}.lock" for name in ("", "-demo", "-dev", "-build")
 )
 
 
@@ -24,7 +24,7 @@ def locked(path: Path) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize("path", [RUNTIME, DEV, BUILD], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [RUNTIME, DEMO, DEV, BUILD], ids=lambda path: path.name)
 def test_every_line_of_a_lock_is_pinned_and_hashed_and_names_no_index(path: Path) -> None:
     assert locked(path)
     assert [
@@ -38,7 +38,8 @@ def test_the_locks_are_in_step_with_the_project_file() -> None:
     extras = project["project"]["optional-dependencies"]
     for path, requirements in (
         (RUNTIME, project["project"]["dependencies"]),
-        (DEV, [*project["project"]["dependencies"], *extras["dev"], *extras["bench"]]),
+        (DEMO, [*project["project"]["dependencies"], *extras["demo"]]),
+        (DEV, [*project["project"]["dependencies"], *extras["demo"], *extras["dev"], *extras["bench"]]),
         (BUILD, project["build-system"]["requires"]),
     ):
         versions = {name: [line.split("==")[1].split(" ")[0] for line in lines] for name, lines in locked(path).items()}
@@ -47,8 +48,9 @@ def test_the_locks_are_in_step_with_the_project_file() -> None:
             assert all(requirement.specifier.contains(version) for version in versions[requirement.name])
 
 
-def test_the_lock_for_development_holds_the_same_versions_as_the_market_runs() -> None:
+def test_each_lock_holds_the_same_versions_as_the_smaller_one() -> None:
     def pins(path: Path) -> set[str]:
         return {line.split(" ")[0] for lines in locked(path).values() for line in lines}
 
-    assert set() == pins(RUNTIME) - pins(DEV)
+    assert set() == pins(RUNTIME) - pins(DEMO)
+    assert set() == pins(DEMO) - pins(DEV)
