@@ -246,7 +246,7 @@ def test_a_read_only_checkout_keeps_its_environment_in_the_users_cache(
 def test_the_shell_part_hands_over_with_every_argument_intact(tmp_path: Path) -> None:
     root = a_checkout(tmp_path)
     source = (root / "deploy" / "bootstrap.py").read_text()
-    for name in ("RUNTIME_MODULES", "DEV_MODULES", "COMPILED_MODULES"):
+    for name in ("RUNTIME_MODULES", "DEMO_MODULES", "DEV_MODULES", "COMPILED_MODULES"):
         source = source.replace(f"{name} = (", f"{name} = () and (")
     (root / "deploy" / "bootstrap.py").write_text(source)
     link = tmp_path / "link"
