@@ -19,7 +19,7 @@ from node.ledger import read
 from node.ledger.connection import storage_fault
 from node.ledger.locks import LockHolder
 from node.ledger.store import MarketStore, Transaction
-from node.ledger.versions import is_fold_current
+from node.ledger.versions import check_schema_current, is_fold_current
 from node.places import Places
 from node.text import safe_text
 
@@ -72,6 +72,7 @@ def reading(desk: Desk) -> Iterator[sqlite3.Connection]:
             connection.close()
             _bring_tables_up_to_date(desk)
             connection = _opened(desk)
+        check_schema_current(connection)
         yield connection
     except sqlite3.Error as error:
         fault = storage_fault(error, desk.places)

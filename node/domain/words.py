@@ -25,6 +25,10 @@ class MoveKind(IntEnum):
     DISCARD = 4
     ADJUST = 5
     COUNT = 6
+    TRANSFER_OUT = 7  # sent to another market
+    TRANSFER_IN = 8  # the good part of what another market sent
+    TRANSFER_BACK = 9  # what was sent and came back
+    CARRIED = 10  # what a market had when it joined this group
 
 
 class Basis(IntEnum):
@@ -64,6 +68,7 @@ class StreamReason(IntEnum):
     FIRST_START = 0
     RESTORED = 1
     HEAD_NOT_CONFIRMED = 2  # a new boot, or another database file, and no peer that confirms our head
+    JOINED = 3  # the first stream in a group that this market joined
 
 
 UNIT_WORDS = {Unit.EACH: "each", Unit.GRAM: "g", Unit.MILLILITRE: "ml"}

@@ -29,6 +29,7 @@ TEXT_BYTES_MAX = 4 * 1024
 STREAMS_MENTIONED_MAX = 64
 REFERENCES_MAX = 64  # dots in one `over`
 LIST_WORDS_MAX = 64  # words in one register value
+LIST_INTEGERS_MAX = 64
 DIVISOR_MAX = 1_000_000_000
 INTEGER_MAX = 2**62  # fits SQLite's signed 64 bits with room for a sum
 DEPTH_MAX = 6
@@ -268,6 +269,9 @@ def _decoded_column(
             return cast(list[object], lists)
         return [[_reference(index, seq, streams) for index, seq in row] for row in lists]
     rows = _rows(parts[0], count)
+    if column is Column.INTEGERS:
+        for row in rows:
+            _check_integers(row)
     if column is Column.VALUE:
         for row in rows:
             _check_value(cast(RegisterValue, row))
@@ -297,6 +301,13 @@ def _quantities(part: object, count: int) -> list[object]:
             raise BodyRefused("a quantity is out of range")
         values.append(value * _integer(part[0]))
     return cast(list[object], values)
+
+
+def _check_integers(row: object) -> None:
+    if not isinstance(row, list) or len(row) > LIST_INTEGERS_MAX:
+        raise BodyRefused("a list of numbers is not valid")
+    if not all(isinstance(number, int) and not isinstance(number, bool) for number in row):
+        raise BodyRefused("a list of numbers is not valid")
 
 
 def _check_value(value: RegisterValue) -> None:

@@ -79,7 +79,7 @@ def _checked(places: Places, options: str, *, is_read_only: bool) -> sqlite3.Con
     except sqlite3.Error as error:
         connection.close()
         raise storage_fault(error, places) from error
-    if version != SCHEMA_VERSION:
+    if not 0 < version <= SCHEMA_VERSION:  # an older one is migrated by whoever opens the market for writing
         connection.close()
         raise _schema_fault(version)
     return connection

@@ -3,8 +3,8 @@
 Not a codec and not a fold. Owns the rule that an id and a version, once written, keep their meaning for ever: a changed
 meaning is a new version, and nothing is ever removed from these tables.
 
-Ids reserved for facts that are not written yet: 7-9 placement, correction, settings; 10-19 transfer;
-20-29 cold; 30-39 faults, incidents, runbooks; 40-49 planning; 51-53 rotate, retire, succeed; 60, 61 checkpoint, fork.
+Ids reserved for facts that are not written yet: 7-9 placement, correction, settings; 15 temperature log of a transfer;
+20-29 cold; 30-39 faults, incidents, runbooks; 44, 46-49 planning; 51, 53 rotate, succeed; 60, 61 checkpoint, fork.
 """
 
 from __future__ import annotations
@@ -90,7 +90,185 @@ class MemberEnrolled(msgspec.Struct, frozen=True, array_like=True):
     seen: list[Dot]
 
 
-Fact = StreamOpened | Moved | LotReceived | LotCounted | RegisterSet | MemberEnrolled
+class LotCarried(msgspec.Struct, frozen=True, array_like=True):
+    """What was left of a lot when its market joined another group: a new lot there, named by this event.
+
+    `lot` is the lot it was at home, whose events stay there. `received` is when that one came in (hlc).
+    """
+
+    lot: Dot
+    item_id: str
+    unit: int
+    quantity_milli: int
+    use_by: int | None
+    best_before: int | None
+    sell_by: int | None
+    produced: int | None
+    batch: str | None
+    supplier: str | None
+    received: int
+
+
+class MemberRetired(msgspec.Struct, frozen=True, array_like=True):
+    """A member's blocks count only up to these positions; a stream that is not listed counts not at all."""
+
+    member: bytes
+    cutoffs: list[StreamHead]
+    reason: str | None
+    seen: list[Dot]
+
+
+class TransferOffered(msgspec.Struct, frozen=True, array_like=True):
+    """The custodian offers a quantity of a lot to one market; the transfer is named by this event.
+
+    `limit_milli_c` is the highest temperature on the way, None for food that keeps at any.
+    """
+
+    lot: Dot
+    quantity_milli: int
+    recipient: bytes
+    limit_milli_c: int | None
+
+
+class TransferAccepted(msgspec.Struct, frozen=True, array_like=True):
+    """The named recipient wants this much of what was offered, and no more."""
+
+    transfer: Dot
+    quantity_milli: int
+
+
+class TransferCancelled(msgspec.Struct, frozen=True, array_like=True):
+    """The custodian takes an offer back that nobody had accepted as far as it knew."""
+
+    transfer: Dot
+
+
+class TransferWithdrawn(msgspec.Struct, frozen=True, array_like=True):
+    """The custodian, before sending, goes back on an accepted offer; `accepted` names the accept it saw."""
+
+    transfer: Dot
+    accepted: Dot
+
+
+class TransferSent(msgspec.Struct, frozen=True, array_like=True):
+    """The goods left the custodian. `departure_milli_c` None means not measured."""
+
+    transfer: Dot
+    quantity_milli: int
+    carrier: str | None
+    departure_milli_c: int | None
+
+
+class TransferReceived(msgspec.Struct, frozen=True, array_like=True):
+    """The recipient has the goods; the good part is a new lot named by this event, with what the label says.
+
+    `arrival_milli_c` None means not measured.
+    """
+
+    transfer: Dot
+    good_milli: int
+    damaged_milli: int
+    arrival_milli_c: int | None
+    item_id: str
+    unit: int
+    use_by: int | None
+    best_before: int | None
+    batch: str | None
+    supplier: str | None
+
+
+class TransferRefused(msgspec.Struct, frozen=True, array_like=True):
+    """The recipient did not take the goods; they stay on the way until the sender books them."""
+
+    transfer: Dot
+    reason: str | None
+
+
+class TransferReturned(msgspec.Struct, frozen=True, array_like=True):
+    """The sender has this much back; it is a new lot of the sender, named by this event, like the one it left."""
+
+    transfer: Dot
+    quantity_milli: int
+
+
+class TransferLost(msgspec.Struct, frozen=True, array_like=True):
+    """The sender writes off what did not arrive and did not come back."""
+
+    transfer: Dot
+    quantity_milli: int
+
+
+class PlanAccepted(msgspec.Struct, frozen=True, array_like=True):
+    """A person accepted a plan; it is named by this event and its dishes name it. `score` is the validator's vector."""
+
+    snapshot_id: bytes
+    planner: str
+    rules: str
+    day: int
+    seed: int
+    verdict: str
+    score: list[int]
+
+
+class DishPlanned(msgspec.Struct, frozen=True, array_like=True):
+    """One dish of an accepted plan with all its portions, and what it reserves: item ids, thousandths of each."""
+
+    plan: Dot
+    recipe_id: str
+    meal: str
+    portions: int
+    items: list[str]
+    amounts_milli: list[int]
+
+
+class PlanWithdrawn(msgspec.Struct, frozen=True, array_like=True):
+    """An accepted plan is not cooked after all; its reservations end."""
+
+    plan: Dot
+    reason: str | None
+
+
+class DishCooked(msgspec.Struct, frozen=True, array_like=True):
+    """A planned dish was cooked; its reservation ends. What was used are movements of their own."""
+
+    dish: Dot
+    portions: int
+
+
+class VerdictReached(msgspec.Struct, frozen=True, array_like=True):
+    """The validator judged a proposal: who made it, `ok`, `ask` or `reject`, and the codes of its faults."""
+
+    snapshot_id: bytes
+    planner: str
+    rules: str
+    verdict: str
+    codes: list[str]
+
+
+Fact = (
+    StreamOpened
+    | Moved
+    | LotReceived
+    | LotCounted
+    | RegisterSet
+    | TransferOffered
+    | TransferAccepted
+    | TransferCancelled
+    | TransferWithdrawn
+    | TransferSent
+    | TransferReceived
+    | TransferRefused
+    | TransferReturned
+    | TransferLost
+    | PlanAccepted
+    | PlanWithdrawn
+    | DishCooked
+    | VerdictReached
+    | DishPlanned
+    | MemberEnrolled
+    | MemberRetired
+    | LotCarried
+)
 
 ROLE_MARKET = 1
 ROLE_STEWARD = 2
@@ -116,6 +294,7 @@ class Column(Enum):
     REFERENCE = "reference"  # stream index, seq; both nil for none
     REFERENCES = "references"  # index, seq, index, seq, ...
     HEADS = "heads"  # stream, blocks, hash, stream, blocks, hash, ...
+    INTEGERS = "integers"  # a list of integers
 
 
 class EventType(NamedTuple):
@@ -127,39 +306,32 @@ class EventType(NamedTuple):
     columns: tuple[Column, ...]
 
 
+_I, _T, _B, _V, _Q = Column.INTEGER, Column.TEXT, Column.BYTES, Column.VALUE, Column.QUANTITY
+_REF, _REFS, _HEADS, _INTS = Column.REFERENCE, Column.REFERENCES, Column.HEADS, Column.INTEGERS
+
 EVENT_TYPES = (
-    EventType(1, 1, StreamOpened, (Column.INTEGER, Column.INTEGER, Column.TEXT, Column.HEADS)),
-    EventType(
-        2,
-        1,
-        Moved,
-        (Column.REFERENCE, Column.INTEGER, Column.QUANTITY, Column.REFERENCE, Column.INTEGER, Column.INTEGER),
-    ),
-    EventType(
-        3,
-        1,
-        LotReceived,
-        (
-            Column.TEXT,
-            Column.INTEGER,
-            Column.QUANTITY,
-            Column.INTEGER,
-            Column.INTEGER,
-            Column.INTEGER,
-            Column.INTEGER,
-            Column.TEXT,
-            Column.TEXT,
-            Column.REFERENCES,
-        ),
-    ),
-    EventType(4, 1, LotCounted, (Column.REFERENCE, Column.QUANTITY, Column.QUANTITY)),
-    EventType(5, 1, RegisterSet, (Column.TEXT, Column.VALUE, Column.REFERENCES)),
-    EventType(
-        50,
-        1,
-        MemberEnrolled,
-        (Column.BYTES, Column.TEXT, Column.INTEGER, Column.BYTES, Column.BYTES, Column.REFERENCES),
-    ),
+    EventType(1, 1, StreamOpened, (_I, _I, _T, _HEADS)),
+    EventType(2, 1, Moved, (_REF, _I, _Q, _REF, _I, _I)),
+    EventType(3, 1, LotReceived, (_T, _I, _Q, _I, _I, _I, _I, _T, _T, _REFS)),
+    EventType(4, 1, LotCounted, (_REF, _Q, _Q)),
+    EventType(5, 1, RegisterSet, (_T, _V, _REFS)),
+    EventType(10, 1, TransferOffered, (_REF, _Q, _B, _I)),
+    EventType(11, 1, TransferAccepted, (_REF, _Q)),
+    EventType(12, 1, TransferCancelled, (_REF,)),
+    EventType(13, 1, TransferWithdrawn, (_REF, _REF)),
+    EventType(14, 1, TransferSent, (_REF, _Q, _T, _I)),
+    EventType(16, 1, TransferReceived, (_REF, _Q, _Q, _I, _T, _I, _I, _I, _T, _T)),
+    EventType(17, 1, TransferRefused, (_REF, _T)),
+    EventType(18, 1, TransferReturned, (_REF, _Q)),
+    EventType(19, 1, TransferLost, (_REF, _Q)),
+    EventType(40, 1, PlanAccepted, (_B, _T, _T, _I, _I, _T, _INTS)),
+    EventType(41, 1, PlanWithdrawn, (_REF, _T)),
+    EventType(42, 1, DishCooked, (_REF, _I)),
+    EventType(43, 1, VerdictReached, (_B, _T, _T, _T, _V)),
+    EventType(45, 1, DishPlanned, (_REF, _T, _T, _I, _V, _INTS)),
+    EventType(50, 1, MemberEnrolled, (_B, _T, _I, _B, _B, _REFS)),
+    EventType(52, 1, MemberRetired, (_B, _HEADS, _T, _REFS)),
+    EventType(62, 1, LotCarried, (_REF, _T, _I, _Q, _I, _I, _I, _I, _T, _T, _I)),
 )
 
 BY_NUMBER: dict[tuple[int, int], EventType] = {(known.type_id, known.version): known for known in EVENT_TYPES}

@@ -9,13 +9,13 @@ from __future__ import annotations
 import sqlite3
 
 # Raised by one with each migration; a database with a higher number was made by newer software.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # Raised whenever folding the same blocks would give other rows. The starter catalogue's version is kept beside it.
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 # A database page; it cannot change later. On a card, bytes written are what wears out.
 PAGE_BYTES = 1024
 
-_LOG = """
+_LOG_1 = """
 CREATE TABLE block (
   stream BLOB NOT NULL, n INTEGER NOT NULL, first_seq INTEGER NOT NULL, event_count INTEGER NOT NULL,
   origin BLOB NOT NULL, hash BLOB NOT NULL, frame BLOB NOT NULL, UNIQUE (stream, n)
@@ -28,6 +28,15 @@ CREATE TABLE head (
   stream BLOB NOT NULL PRIMARY KEY, origin BLOB NOT NULL, purpose INTEGER NOT NULL, blocks INTEGER NOT NULL,
   events INTEGER NOT NULL, hash BLOB NOT NULL, hlc INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+"""
+
+# Streams of a group that this market has left, and blocks that are kept but not folded (beyond a retirement).
+_LOG_2 = """
+CREATE TABLE home_stream (stream BLOB NOT NULL PRIMARY KEY, group_id BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE quarantine (
+  stream BLOB NOT NULL, n INTEGER NOT NULL, hash BLOB NOT NULL, origin BLOB NOT NULL, reason TEXT NOT NULL,
+  frame BLOB NOT NULL, UNIQUE (stream, n, hash)
+) STRICT;
 """
 
 _DERIVED = """
@@ -62,6 +71,62 @@ CREATE TABLE member (
   origin BLOB NOT NULL PRIMARY KEY, public_key BLOB NOT NULL, name TEXT NOT NULL, roles INTEGER NOT NULL,
   nonce BLOB, stream BLOB NOT NULL, seq INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE lot_parent (
+  stream BLOB NOT NULL, seq INTEGER NOT NULL, parent_stream BLOB NOT NULL, parent_seq INTEGER NOT NULL,
+  PRIMARY KEY (stream, seq, parent_stream, parent_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX lot_child ON lot_parent (parent_stream, parent_seq);
+CREATE TABLE transfer_event (
+  stream BLOB NOT NULL, seq INTEGER NOT NULL, transfer_stream BLOB NOT NULL, transfer_seq INTEGER NOT NULL,
+  type INTEGER NOT NULL, member BLOB NOT NULL, fact BLOB NOT NULL, hlc INTEGER NOT NULL, clock INTEGER NOT NULL,
+  who INTEGER NOT NULL, PRIMARY KEY (stream, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX transfer_event_of ON transfer_event (transfer_stream, transfer_seq);
+CREATE TABLE transfer (
+  stream BLOB NOT NULL, seq INTEGER NOT NULL, lot_stream BLOB NOT NULL, lot_seq INTEGER NOT NULL,
+  sender BLOB NOT NULL, recipient BLOB NOT NULL, state TEXT NOT NULL, offered_milli INTEGER NOT NULL,
+  accepted_milli INTEGER, reserved_milli INTEGER NOT NULL, sent_milli INTEGER NOT NULL, good_milli INTEGER NOT NULL,
+  damaged_milli INTEGER NOT NULL, returned_milli INTEGER NOT NULL, lost_milli INTEGER NOT NULL,
+  on_way_milli INTEGER NOT NULL, flags TEXT NOT NULL, limit_milli_c INTEGER, hlc INTEGER NOT NULL,
+  last_hlc INTEGER NOT NULL, PRIMARY KEY (stream, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX transfer_of_lot ON transfer (lot_stream, lot_seq);
+CREATE TABLE lot_hold (
+  stream BLOB NOT NULL, seq INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (stream, seq, reason)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE retirement (
+  stream BLOB NOT NULL, seq INTEGER NOT NULL, member BLOB NOT NULL, cut_stream BLOB NOT NULL, blocks INTEGER NOT NULL,
+  hash BLOB NOT NULL, PRIMARY KEY (stream, seq, cut_stream)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE plan (
+  stream BLOB NOT NULL, seq INTEGER NOT NULL, snapshot_id BLOB NOT NULL, planner TEXT NOT NULL, rules TEXT NOT NULL,
+  day INTEGER NOT NULL, seed INTEGER NOT NULL, verdict TEXT NOT NULL, score BLOB NOT NULL, member BLOB NOT NULL,
+  hlc INTEGER NOT NULL, clock INTEGER NOT NULL, who INTEGER NOT NULL, PRIMARY KEY (stream, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX plan_by_day ON plan (day);
+CREATE TABLE plan_withdrawn (
+  stream BLOB NOT NULL, seq INTEGER NOT NULL, plan_stream BLOB NOT NULL, plan_seq INTEGER NOT NULL,
+  member BLOB NOT NULL, reason TEXT, PRIMARY KEY (plan_stream, plan_seq, stream, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE dish (
+  stream BLOB NOT NULL, seq INTEGER NOT NULL, plan_stream BLOB NOT NULL, plan_seq INTEGER NOT NULL,
+  recipe_id TEXT NOT NULL, meal TEXT NOT NULL, portions INTEGER NOT NULL, member BLOB NOT NULL,
+  PRIMARY KEY (stream, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX dish_of_plan ON dish (plan_stream, plan_seq);
+CREATE TABLE dish_use (
+  stream BLOB NOT NULL, seq INTEGER NOT NULL, item_id TEXT NOT NULL, amount_milli INTEGER NOT NULL,
+  PRIMARY KEY (stream, seq, item_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE dish_cooked (
+  stream BLOB NOT NULL, seq INTEGER NOT NULL, dish_stream BLOB NOT NULL, dish_seq INTEGER NOT NULL,
+  portions INTEGER NOT NULL, member BLOB NOT NULL, PRIMARY KEY (dish_stream, dish_seq, stream, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE verdict (
+  stream BLOB NOT NULL, seq INTEGER NOT NULL, snapshot_id BLOB NOT NULL, planner TEXT NOT NULL, rules TEXT NOT NULL,
+  verdict TEXT NOT NULL, codes TEXT NOT NULL, member BLOB NOT NULL, hlc INTEGER NOT NULL, PRIMARY KEY (stream, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX verdict_by_hlc ON verdict (hlc);
 CREATE TABLE unknown_event (
   stream BLOB NOT NULL, seq INTEGER NOT NULL, type INTEGER NOT NULL, version INTEGER NOT NULL,
   PRIMARY KEY (stream, seq)
@@ -72,7 +137,7 @@ CREATE TABLE item (
 ) STRICT, WITHOUT ROWID;
 """
 
-_LOCAL = """
+_LOCAL_1 = """
 CREATE TABLE setting (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE writer (
   id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), origin BLOB NOT NULL, stream BLOB NOT NULL, witness TEXT NOT NULL
@@ -92,11 +157,71 @@ CREATE TABLE label_check (
 ) STRICT, WITHOUT ROWID;
 """
 
-DERIVED_TABLES = ("movement", "contrib", "lot", "reg_head", "reg_dead", "member", "unknown_event", "item")
+# `card` is the one card that waits to be answered, `request` what staff ask of larder-node, `diet_class` sizes and
+# edible recipes without a word of why; `peer` and `card` hold secrets for brokers, which are never replicated.
+_LOCAL_2 = """
+CREATE TABLE peer (
+  origin BLOB NOT NULL PRIMARY KEY, public_key BLOB NOT NULL, name TEXT NOT NULL, addresses TEXT NOT NULL,
+  certificate BLOB, secret TEXT, password_hash TEXT, paired_ms INTEGER NOT NULL, is_active INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE card (
+  id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), nonce BLOB NOT NULL, secret TEXT NOT NULL, text TEXT NOT NULL,
+  made_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE peer_seen (
+  origin BLOB NOT NULL PRIMARY KEY, heard_ms INTEGER NOT NULL, boot_id TEXT NOT NULL,
+  heard_boottime_ms INTEGER NOT NULL, counter INTEGER NOT NULL, clock INTEGER NOT NULL, version TEXT NOT NULL, our_stream BLOB NOT NULL,
+  our_blocks INTEGER NOT NULL, missing_here INTEGER NOT NULL, missing_there INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE refused (
+  reason TEXT NOT NULL, origin BLOB NOT NULL, count INTEGER NOT NULL, last_ms INTEGER NOT NULL,
+  PRIMARY KEY (reason, origin)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE request (
+  id INTEGER NOT NULL PRIMARY KEY, kind TEXT NOT NULL, body BLOB NOT NULL, asked_ms INTEGER NOT NULL,
+  state TEXT NOT NULL, answer TEXT NOT NULL
+) STRICT;
+CREATE TABLE diet_class (
+  label TEXT NOT NULL PRIMARY KEY, people INTEGER NOT NULL, recipes TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE plan_draft (
+  id INTEGER NOT NULL PRIMARY KEY, snapshot_id BLOB NOT NULL, source TEXT NOT NULL, planner TEXT NOT NULL,
+  snapshot BLOB NOT NULL, plan BLOB NOT NULL, verdict TEXT NOT NULL, faults TEXT NOT NULL, score BLOB NOT NULL,
+  reason TEXT NOT NULL, made_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE plan_cache (key BLOB NOT NULL PRIMARY KEY, body BLOB NOT NULL, made_ms INTEGER NOT NULL)
+STRICT, WITHOUT ROWID;
+CREATE TABLE breaker (name TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+DERIVED_TABLES = (
+    "movement",
+    "contrib",
+    "lot",
+    "lot_parent",
+    "lot_hold",
+    "transfer_event",
+    "transfer",
+    "reg_head",
+    "reg_dead",
+    "member",
+    "retirement",
+    "plan",
+    "plan_withdrawn",
+    "dish",
+    "dish_use",
+    "dish_cooked",
+    "verdict",
+    "unknown_event",
+    "item",
+)
 DIGEST_TABLES = {
     "contrib": "lot_stream, lot_seq, member, kind, quantity_milli",
     "lot": "stream, seq, item_id, unit, quantity_milli, use_by, best_before, sell_by, produced, batch, supplier,"
     " member",
+    "transfer": "stream, seq, lot_stream, lot_seq, sender, recipient, state, offered_milli, accepted_milli,"
+    " reserved_milli, sent_milli, good_milli, damaged_milli, returned_milli, lost_milli, on_way_milli, flags,"
+    " limit_milli_c",
     "reg_head": "key, stream, seq, value, member, hlc, who",
     "member": "origin, public_key, name, roles, nonce, stream, seq",
 }
@@ -104,17 +229,24 @@ DIGEST_TABLES = {
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring an open database to SCHEMA_VERSION, in one transaction for each step. Safe to kill anywhere."""
+    """Bring an open database to SCHEMA_VERSION, in one transaction or as a part of the caller's. Safe to kill.
+
+    Derived tables come out empty: their fold version is then another one, and whoever opens the market refolds.
+    """
+    version = schema_version(connection)
+    if version == SCHEMA_VERSION:
+        return
     # Loaded only here: a verb that finds its schema in place must not pay for it.
     from sqlite_utils import Database
 
     database = Database(connection)
-    if schema_version(connection) == 0:
-        with database.atomic():
-            for script in (_LOG, _DERIVED, _LOCAL):
-                for statement in filter(str.strip, script.split(";")):
-                    database.execute(statement)
-            database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    with database.atomic():
+        scripts = (_LOG_1, _LOCAL_1, _LOG_2, _LOCAL_2) if version == 0 else (_LOG_2, _LOCAL_2)
+        for script in scripts:
+            for statement in _statements(script):
+                database.execute(statement)
+        make_derived_tables_again(connection)
+        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
@@ -126,6 +258,10 @@ def schema_version(connection: sqlite3.Connection) -> int:
 def make_derived_tables_again(connection: sqlite3.Connection) -> None:
     """Drop every derived table and make it empty, inside the caller's transaction."""
     for table in DERIVED_TABLES:
-        connection.execute(f"DROP TABLE {table}")
-    for statement in filter(str.strip, _DERIVED.split(";")):
+        connection.execute(f"DROP TABLE IF EXISTS {table}")
+    for statement in _statements(_DERIVED):
         connection.execute(statement)
+
+
+def _statements(script: str) -> list[str]:
+    return [statement for statement in script.split(";") if statement.strip()]

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 
 from node import clock
+from node.actions.keeping import bring_up_to_date
 from node.errors import LarderError
 from node.language import _, error_text
 from node.ledger import read
@@ -174,7 +175,7 @@ class LarderApp(Navigation):
 def run(places: Places, *, who: int = 0) -> int:
     """Show the screen until the person leaves and return the exit code: 0, or 1 with a sentence on stderr."""
     try:
-        read.open_reader(places).close()
+        bring_up_to_date(places)
     except LarderError as error:
         print(*error_text(error), sep="\n", file=sys.stderr)
         return EXIT_REFUSED
