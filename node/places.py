@@ -36,6 +36,28 @@ class Places:
         return self.root / "keys" / "node.key"
 
     @property
+    def private_db(self) -> Path:
+        """Household needs. Opened by the staff process only, never replicated."""
+        return self.root / "private" / "private.db"
+
+    @property
+    def settings(self) -> Path:
+        return self.root / "larder.toml"
+
+    @property
+    def tls_key(self) -> Path:
+        return self.root / "keys" / "broker-tls.key"
+
+    @property
+    def tls_certificate(self) -> Path:
+        return self.root / "broker" / "broker-tls.pem"
+
+    @property
+    def broker(self) -> Path:
+        """What the broker reads: its certificate, its passwords, its rights."""
+        return self.root / "broker"
+
+    @property
     def run(self) -> Path:
         return self.root / "run"
 

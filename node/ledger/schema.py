@@ -170,8 +170,8 @@ CREATE TABLE card (
 ) STRICT;
 CREATE TABLE peer_seen (
   origin BLOB NOT NULL PRIMARY KEY, heard_ms INTEGER NOT NULL, boot_id TEXT NOT NULL,
-  heard_boottime_ms INTEGER NOT NULL, counter INTEGER NOT NULL, clock INTEGER NOT NULL, version TEXT NOT NULL, our_stream BLOB NOT NULL,
-  our_blocks INTEGER NOT NULL, missing_here INTEGER NOT NULL, missing_there INTEGER NOT NULL
+  heard_boottime_ms INTEGER NOT NULL, counter INTEGER NOT NULL, clock INTEGER NOT NULL, version TEXT NOT NULL,
+  our_stream BLOB NOT NULL, our_blocks INTEGER NOT NULL, missing_here INTEGER NOT NULL, missing_there INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE refused (
   reason TEXT NOT NULL, origin BLOB NOT NULL, count INTEGER NOT NULL, last_ms INTEGER NOT NULL,

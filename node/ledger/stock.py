@@ -1,0 +1,102 @@
+"""Quantities folded into lots: what each member wrote of a lot, and what its custodian has left of it.
+
+Not an event's meaning (`fold`). Owns custody in the tables: a lot's stock is the sum of what its custodian wrote; a
+movement by anybody else is kept and never changes stock.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from node.domain.lots import Dot
+from node.domain.words import MoveKind
+from node.ledger.events import Event, LotCarried, LotReceived, Moved, TransferReceived
+
+
+def move(connection: sqlite3.Connection, event: Event, fact: Moved, *, member: bytes, clock: int) -> None:
+    """Fold a movement: its row, its part of the sum, and the lot's stock where its custodian wrote it."""
+    about = fact.about or (None, None)
+    connection.execute(
+        "INSERT INTO movement (stream, seq, lot_stream, lot_seq, kind, quantity_milli, about_stream, about_seq,"
+        " basis, reason, member, hlc, clock, who) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *event.dot,
+            *fact.lot,
+            fact.kind,
+            fact.quantity_milli,
+            *about,
+            fact.basis,
+            fact.reason,
+            member,
+            event.hlc,
+            clock,
+            event.who,
+        ),
+    )
+    _contribute(connection, fact.lot, member, fact.kind, fact.quantity_milli)
+    row = connection.execute(
+        "UPDATE lot SET on_hand_milli = on_hand_milli + ? WHERE stream = ? AND seq = ? AND member = ?"
+        " RETURNING on_hand_milli",
+        (fact.quantity_milli, *fact.lot, member),
+    ).fetchone()
+    # The flag is touched only when it changes, so that its index is not written at every sale.
+    if row is not None and (row[0] == 0 or row[0] == fact.quantity_milli):
+        connection.execute("UPDATE lot SET is_open = ? WHERE stream = ? AND seq = ?", (int(row[0] != 0), *fact.lot))
+
+
+def insert_lot(
+    connection: sqlite3.Connection,
+    event: Event,
+    fact: LotReceived | LotCarried | TransferReceived,
+    kind: MoveKind,
+    quantity_milli: int,
+    *,
+    member: bytes,
+    clock: int,
+    parents: Sequence[Dot],
+) -> None:
+    """Make the lot that an event names, with `quantity_milli` as its first part of `kind`."""
+    _contribute(connection, event.dot, member, int(kind), quantity_milli)
+    # Movements may have come before their lot; what its custodian wrote so far counts, this event's part included.
+    (on_hand_milli,) = connection.execute(
+        "SELECT sum(quantity_milli) FROM contrib WHERE lot_stream = ? AND lot_seq = ? AND member = ?",
+        (*event.dot, member),
+    ).fetchone()
+    connection.execute(
+        "INSERT INTO lot (stream, seq, item_id, unit, quantity_milli, use_by, best_before, sell_by, produced, batch,"
+        " supplier, member, hlc, clock, who, on_hand_milli, is_open)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *event.dot,
+            fact.item_id,
+            fact.unit,
+            quantity_milli,
+            fact.use_by,
+            fact.best_before,
+            getattr(fact, "sell_by", None),
+            getattr(fact, "produced", None),
+            fact.batch,
+            fact.supplier,
+            member,
+            event.hlc,
+            clock,
+            event.who,
+            on_hand_milli,
+            int(on_hand_milli != 0),
+        ),
+    )
+    connection.executemany(
+        "INSERT INTO lot_parent (stream, seq, parent_stream, parent_seq) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [(*event.dot, *parent) for parent in parents],
+    )
+
+
+def _contribute(
+    connection: sqlite3.Connection, lot: tuple[bytes, int], member: bytes, kind: int, quantity_milli: int
+) -> None:
+    connection.execute(
+        "INSERT INTO contrib (lot_stream, lot_seq, member, kind, quantity_milli) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET quantity_milli = quantity_milli + excluded.quantity_milli",
+        (*lot, member, kind, quantity_milli),
+    )

@@ -1,0 +1,1 @@
+"""Replication between markets: a sans-IO engine, the broker links that carry its bytes, pairing."""

@@ -1,0 +1,208 @@
+"""What goes into the engine and what comes out of it: frozen values, no behaviour.
+
+Not the engine (`engine`) and not its driver. The engine is told what happened, with the time as an argument; it answers
+with a list of effects, which the driver carries out in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import NamedTuple
+
+
+class StreamState(NamedTuple):
+    """Where a stream stands at a node: sealed blocks and events, and the hash of the last block (32 zeros if none)."""
+
+    origin: bytes
+    is_roster: bool
+    blocks: int
+    events: int
+    block_hash: bytes
+
+
+class BlockRange(NamedTuple):
+    """Blocks `first` up to and not including `end` of a stream."""
+
+    stream: bytes
+    first: int
+    end: int
+
+
+class Kind(Enum):
+    """The third level of a topic: what a message is for (SYNC topics)."""
+
+    HEAD = "head"
+    BLOCKS = "blk"
+    PULL = "pull"
+    GIVE = "give"
+    BYE = "bye"
+
+
+# Events in.
+
+
+class Started(NamedTuple):
+    """The driver is ready. `heads` are all streams of the group that are stored here, `members` who may write."""
+
+    heads: Mapping[bytes, StreamState]
+    members: frozenset[bytes]
+    current_stream: bytes
+    clock: int
+
+
+class Appended(NamedTuple):
+    """Blocks of our own were sealed and are on the disk, oldest first; `heads` are their streams now."""
+
+    frames: tuple[bytes, ...]
+    heads: Mapping[bytes, StreamState]
+    current_stream: bytes
+
+
+class MembersChanged(NamedTuple):
+    """Who may write is now this, after a roster event was folded or the paired peers changed."""
+
+    members: frozenset[bytes]
+
+
+class LinkUp(NamedTuple):
+    """A broker is connected and our subscriptions are made there."""
+
+    broker: str
+
+
+class LinkDown(NamedTuple):
+    """A broker is gone."""
+
+    broker: str
+
+
+class Received(NamedTuple):
+    """A message arrived. Nothing in it is trusted; `broker` is the name of the link it came by."""
+
+    broker: str
+    topic: str
+    payload: bytes
+    is_retained: bool
+
+
+class TimerDue(NamedTuple):
+    """The moment set by SetTimer has come."""
+
+    name: str
+
+
+class Persisted(NamedTuple):
+    """The transaction of a Persist is on the disk. `heads` are the streams that moved; `refused` counts by reason."""
+
+    token: int
+    heads: Mapping[bytes, StreamState]
+    new_blocks: int
+    known_blocks: int
+    early_blocks: int
+    refused: Mapping[str, int]
+
+
+class PersistFailed(NamedTuple):
+    """The transaction of a Persist did not happen; nothing changed."""
+
+    token: int
+    why: str
+
+
+class Loaded(NamedTuple):
+    """The frames asked for by Load, in order, as far as they are stored and fit."""
+
+    token: int
+    frames: tuple[bytes, ...]
+
+
+class SyncAsked(NamedTuple):
+    """A person wants it now: send the beacon and ask for what is missing without waiting."""
+
+
+Event = (
+    Started
+    | Appended
+    | MembersChanged
+    | LinkUp
+    | LinkDown
+    | Received
+    | TimerDue
+    | Persisted
+    | PersistFailed
+    | Loaded
+    | SyncAsked
+)
+
+
+# Effects out.
+
+
+class Persist(NamedTuple):
+    """Check, store and fold these frames in one transaction, then answer Persisted or PersistFailed."""
+
+    token: int
+    frames: tuple[bytes, ...]
+    publisher: bytes
+
+
+class Load(NamedTuple):
+    """Read these blocks, at most `bytes_max` of frames, then answer Loaded."""
+
+    token: int
+    ranges: tuple[BlockRange, ...]
+    bytes_max: int
+
+
+class Publish(NamedTuple):
+    """Send to every connected broker (or to `broker` alone). With `after`, only once that Persist is on the disk."""
+
+    kind: Kind
+    to: str | None
+    payload: bytes
+    qos: int
+    is_retained: bool
+    after: int | None = None
+    broker: str | None = None
+
+
+class SetTimer(NamedTuple):
+    """Answer TimerDue(name) at this monotonic time, in seconds; a second one of the same name replaces the first."""
+
+    name: str
+    at_s: float
+
+
+class PeerHeard(NamedTuple):
+    """A live beacon of a member said where it stands. Counts are blocks of all streams, as far as both are known.
+
+    `our_blocks` of `our_stream` (the one we write now) are what the peer has; `is_ahead_of_us` says that it shows more
+    of our own stream than we have, which proves that we were rolled back.
+    """
+
+    origin: bytes
+    counter: int
+    clock: int
+    version: str
+    our_stream: bytes
+    our_blocks: int
+    missing_here: int
+    missing_there: int
+    is_ahead_of_us: bool
+
+
+class PeerLeft(NamedTuple):
+    """A broker says that a peer is unheard from now on. Display only."""
+
+    origin: bytes
+
+
+class Dropped(NamedTuple):
+    """Something was not taken: why (a fixed word), and whose topic it came on where that is known."""
+
+    reason: str
+    publisher: bytes | None
+
+
+Effect = Persist | Load | Publish | SetTimer | PeerHeard | PeerLeft | Dropped
