@@ -10,23 +10,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
-
-class StreamState(NamedTuple):
-    """Where a stream stands at a node: sealed blocks and events, and the hash of the last block (32 zeros if none)."""
-
-    origin: bytes
-    is_roster: bool
-    blocks: int
-    events: int
-    block_hash: bytes
-
-
-class BlockRange(NamedTuple):
-    """Blocks `first` up to and not including `end` of a stream."""
-
-    stream: bytes
-    first: int
-    end: int
+from node.ledger.heads import BlockRange, StreamState
 
 
 class Kind(Enum):
