@@ -7,7 +7,7 @@ with a list of effects, which the driver carries out in order.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import NamedTuple
 
 from node.ledger.heads import BlockRange, StreamState
@@ -26,13 +26,31 @@ class Kind(Enum):
 # Events in.
 
 
+class FreeSpace(IntEnum):
+    """How much room the disk has, as a class: what a beacon says, and when to stop taking in history."""
+
+    UNKNOWN = 0
+    LOW = 1  # below 5 %: only the roster is still asked for
+    SCARCE = 2  # below 15 %
+    PLENTY = 3
+
+
 class Started(NamedTuple):
-    """The driver is ready. `heads` are all streams of the group that are stored here, `members` who may write."""
+    """The driver is ready. `heads` are all streams of the group stored here, `members` maps origin to public key."""
 
     heads: Mapping[bytes, StreamState]
-    members: frozenset[bytes]
+    members: Mapping[bytes, bytes]
     current_stream: bytes
     clock: int
+    free_space: FreeSpace
+    version: str
+
+
+class ConditionsChanged(NamedTuple):
+    """The quality of our clock or the room on our disk is another one now."""
+
+    clock: int
+    free_space: FreeSpace
 
 
 class Appended(NamedTuple):
@@ -44,9 +62,9 @@ class Appended(NamedTuple):
 
 
 class MembersChanged(NamedTuple):
-    """Who may write is now this, after a roster event was folded or the paired peers changed."""
+    """Who may write is now this (origin to public key), after a roster event was folded."""
 
-    members: frozenset[bytes]
+    members: Mapping[bytes, bytes]
 
 
 class LinkUp(NamedTuple):
@@ -107,6 +125,7 @@ class SyncAsked(NamedTuple):
 
 Event = (
     Started
+    | ConditionsChanged
     | Appended
     | MembersChanged
     | LinkUp
@@ -140,15 +159,13 @@ class Load(NamedTuple):
 
 
 class Publish(NamedTuple):
-    """Send to every connected broker (or to `broker` alone). With `after`, only once that Persist is on the disk."""
+    """Send to every connected broker. What it claims is on the disk already: the engine waits for Persisted itself."""
 
     kind: Kind
     to: str | None
     payload: bytes
     qos: int
     is_retained: bool
-    after: int | None = None
-    broker: str | None = None
 
 
 class SetTimer(NamedTuple):
