@@ -1,0 +1,1 @@
+"""Meals from what is here: snapshots, plans, the greedy planner, the validator, reasons. Private needs in one file."""
