@@ -27,7 +27,7 @@ from node.ledger.items import ITEM_KEY_PREFIXES, refresh_item_of_key
 from node.ledger.plans import PLAN_FACTS, fold_plan
 from node.ledger.roster import fold_enrolment, fold_retirement
 from node.ledger.stock import insert_lot, move
-from node.ledger.transfers import TRANSFER_FACTS, fold_transfer
+from node.ledger.transfers import TRANSFER_FACTS, fold_transfer, settle_transfers_of
 
 _ENCODER = msgspec.msgpack.Encoder()
 
@@ -44,9 +44,11 @@ def fold(connection: sqlite3.Connection, event: Event, *, member: bytes, clock: 
     elif isinstance(fact, LotReceived):
         kind = MoveKind.RECEIVE
         insert_lot(connection, event, fact, kind, fact.quantity_milli, member=member, clock=clock, parents=fact.parents)
+        settle_transfers_of(connection, event.dot)
     elif isinstance(fact, LotCarried):
         kind = MoveKind.CARRIED
         insert_lot(connection, event, fact, kind, fact.quantity_milli, member=member, clock=clock, parents=[fact.lot])
+        settle_transfers_of(connection, event.dot)
     elif isinstance(fact, RegisterSet):
         _fold_register(connection, event, fact, member)
     elif isinstance(fact, MemberEnrolled):
