@@ -107,7 +107,8 @@ def _make_database(places: Places, name: str, moment: Moment, key: NodeKey) -> N
 def _found(tx: Transaction, name: str, key: NodeKey) -> None:
     """Write the founding facts: a roster stream that enrols this key, a market stream, both sealed at once."""
     origin, nonce = origin_of(key.public_key), os.urandom(NONCE_BYTES)
-    settings = {"name": name, "group_id": group_of(key.public_key, nonce)}
+    group = group_of(key.public_key, nonce)
+    settings = {"name": name, "group_id": group, "founder": origin, "public_key": key.public_key}
     tx.connection.executemany("INSERT INTO setting (key, value) VALUES (?, ?)", settings.items())
     keep_fold_version(tx.connection)
     insert_starter_items(tx.connection)

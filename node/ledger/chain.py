@@ -13,12 +13,13 @@ from node.errors import N_, LarderError, LocalFault
 from node.ledger.block import NO_BLOCK_BEFORE, Block, BlockRefused, check_block, check_place, read_frame
 from node.ledger.codec import Body, BodyRefused, decode_body
 from node.ledger.digest import state_digest
-from node.ledger.fold import fold, fold_unknown
+from node.ledger.fold import fold, fold_history, fold_unknown
 from node.ledger.items import insert_starter_items
 from node.ledger.keys import is_signed
 from node.ledger.names import group_of, origin_of
+from node.ledger.roster import Roster, load_roster, no_market_row
 from node.ledger.schema import make_derived_tables_again, migrate
-from node.ledger.seal import group_id, no_market_row, pending_event
+from node.ledger.seal import pending_event
 from node.ledger.tables import check_derived, check_file, check_schema
 
 Progress = Callable[[int, int], None]
@@ -48,12 +49,14 @@ def verify(connection: sqlite3.Connection, *, progress: Progress | None = None) 
     check_file(connection)
     blocks = sealed = 0
     (total,) = connection.execute("SELECT count(*) FROM block").fetchone()
-    group, roster = group_id(connection), _checked_roster(connection)
+    roster = _checked_roster(connection)
+    home = _home_streams(connection)
     streams = connection.execute("SELECT stream, origin, blocks, events, hash FROM head ORDER BY stream").fetchall()
     for stream, origin, head_blocks, head_events, head_hash in streams:
         events, last_hash, count = 0, NO_BLOCK_BEFORE, 0
         for place, frame in _frames(connection, stream):
-            block = _checked(place, frame, group, roster, (count, events, last_hash))
+            # A stream of a group that this market left was signed for that group.
+            block = _checked(place, frame, home.get(stream, roster.group), roster.keys, (count, events, last_hash))
             if block.header.origin != origin or block.header.stream != stream:
                 raise _bad_block(place, "owner")
             _check_summary(connection, place, block)
@@ -85,13 +88,15 @@ def refold(source: sqlite3.Connection, target: sqlite3.Connection, *, progress: 
     insert_starter_items(target)
     (total,) = source.execute("SELECT count(*) FROM block").fetchone()
     done = 0
+    home = _home_streams(source)
     # The roster first: whoever wrote a block must be known before what they wrote is folded.
     streams = source.execute("SELECT stream, origin FROM head ORDER BY purpose DESC, stream").fetchall()
     for stream, origin in streams:
+        fold_here = fold_history if stream in home else fold
         for place, frame in _frames(source, stream):
             block, body = _read(place, frame)
             for event in body.events:
-                fold(target, event, member=origin, clock=block.header.clock)
+                fold_here(target, event, member=origin, clock=block.header.clock)
             for unknown in body.unknown:
                 fold_unknown(target, unknown)
             done += 1
@@ -151,18 +156,23 @@ def _checked(
     return block
 
 
-def _checked_roster(connection: sqlite3.Connection) -> dict[bytes, bytes]:
-    """Return origin to public key, after checking that one of them founded this group."""
-    rows = connection.execute("SELECT origin, public_key, nonce FROM member").fetchall()
-    group = group_id(connection)
-    is_founded = any(nonce is not None and group_of(key, nonce) == group for _origin, key, nonce in rows)
-    if not is_founded or any(origin_of(key) != origin for origin, key, _nonce in rows):
+def _home_streams(connection: sqlite3.Connection) -> dict[bytes, bytes]:
+    """Return the streams of groups that this market left, each with the group it was written in."""
+    return dict(connection.execute("SELECT stream, group_id FROM home_stream").fetchall())
+
+
+def _checked_roster(connection: sqlite3.Connection) -> Roster:
+    """Return the roster, after checking that its founder founded this group and that every key makes its origin."""
+    roster = load_roster(connection)
+    row = connection.execute("SELECT public_key, nonce FROM member WHERE origin = ?", (roster.founder,)).fetchone()
+    is_founded = row is not None and row[1] is not None and group_of(*row) == roster.group
+    if not is_founded or any(origin_of(key) != origin for origin, key in roster.keys.items()):
         raise LocalFault(
             "verify.roster",
             N_("The list of members does not belong to this group."),
             N_("Run larder rebuild; if it stays, put back the last backup beside this folder."),
         )
-    return {origin: key for origin, key, _nonce in rows}
+    return roster
 
 
 def _check_summary(connection: sqlite3.Connection, place: _Place, block: Block) -> None:
@@ -210,6 +220,8 @@ def _check_fold(connection: sqlite3.Connection) -> str:
         if writer is None or not _is_of_our_log(connection):
             raise no_market_row()
         again.execute("INSERT INTO writer VALUES (?, ?, ?, ?)", writer)
+        group = connection.execute("SELECT key, value FROM setting WHERE key IN ('group_id', 'founder')").fetchall()
+        again.executemany("INSERT INTO setting VALUES (?, ?)", group)
         digest = refold(connection, again)
         check_derived(connection, again)
         return digest

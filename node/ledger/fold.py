@@ -26,7 +26,7 @@ from node.ledger.events import (
 from node.ledger.items import ITEM_KEY_PREFIXES, refresh_item_of_key
 from node.ledger.plans import PLAN_FACTS, fold_plan
 from node.ledger.roster import fold_enrolment, fold_retirement
-from node.ledger.stock import insert_lot, move
+from node.ledger.stock import insert_lot, insert_movement, move
 from node.ledger.transfers import TRANSFER_FACTS, fold_transfer, settle_transfers_of
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -61,6 +61,15 @@ def fold(connection: sqlite3.Connection, event: Event, *, member: bytes, clock: 
         fold_plan(connection, event, fact, member=member, clock=clock)
     else:
         assert isinstance(fact, StreamOpened)  # its head row is kept by whoever opened or received the stream
+
+
+def fold_history(connection: sqlite3.Connection, event: Event, *, member: bytes, clock: int) -> None:
+    """Fold an event of a group that this market left: its movements stay in the history and change no stock."""
+    fact = event.fact
+    if isinstance(fact, LotCounted):
+        fact = Moved(fact.lot, int(MoveKind.COUNT), fact.change_milli, None, int(Basis.CHOSEN), 0)
+    if isinstance(fact, Moved):
+        insert_movement(connection, event, fact, member=member, clock=clock)
 
 
 def fold_unknown(connection: sqlite3.Connection, unknown: UnknownEvent) -> None:

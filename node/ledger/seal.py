@@ -18,6 +18,7 @@ from node.errors import N_, LocalFault
 from node.ledger.block import Block, Header, Signer, body_hash, make_block
 from node.ledger.codec import EVENTS_PER_BLOCK_MAX, encode_body
 from node.ledger.events import BY_NUMBER, Event
+from node.ledger.roster import group_and_founder
 from node.ledger.store import Transaction
 
 
@@ -58,19 +59,8 @@ def seal(tx: Transaction, signer: Signer, *, blocks_max: int) -> list[Block]:
 
 def group_id(connection: sqlite3.Connection) -> bytes:
     """Return the id of the group this market belongs to (16 bytes)."""
-    row = connection.execute("SELECT value FROM setting WHERE key = 'group_id'").fetchone()
-    if row is None or not isinstance(row[0], bytes):
-        raise no_market_row()
-    return row[0]
-
-
-def no_market_row() -> LocalFault:
-    """Return the fault of a database that has lost what says whose market it is."""
-    return LocalFault(
-        "market.nameless",
-        N_("The database does not say any more whose market it is."),
-        N_("Put back the last backup beside this folder, and tell who looks after this market."),
-    )
+    group, _founder = group_and_founder(connection)
+    return group
 
 
 def store_block(connection: sqlite3.Connection, block: Block, *, last_hlc: int) -> None:

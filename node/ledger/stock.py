@@ -16,6 +16,20 @@ from node.ledger.events import Event, LotCarried, LotReceived, Moved, TransferRe
 
 def move(connection: sqlite3.Connection, event: Event, fact: Moved, *, member: bytes, clock: int) -> None:
     """Fold a movement: its row, its part of the sum, and the lot's stock where its custodian wrote it."""
+    insert_movement(connection, event, fact, member=member, clock=clock)
+    _contribute(connection, fact.lot, member, fact.kind, fact.quantity_milli)
+    row = connection.execute(
+        "UPDATE lot SET on_hand_milli = on_hand_milli + ? WHERE stream = ? AND seq = ? AND member = ?"
+        " RETURNING on_hand_milli",
+        (fact.quantity_milli, *fact.lot, member),
+    ).fetchone()
+    # The flag is touched only when it changes, so that its index is not written at every sale.
+    if row is not None and (row[0] == 0 or row[0] == fact.quantity_milli):
+        connection.execute("UPDATE lot SET is_open = ? WHERE stream = ? AND seq = ?", (int(row[0] != 0), *fact.lot))
+
+
+def insert_movement(connection: sqlite3.Connection, event: Event, fact: Moved, *, member: bytes, clock: int) -> None:
+    """Keep the row of a movement, whatever it does to stock."""
     about = fact.about or (None, None)
     connection.execute(
         "INSERT INTO movement (stream, seq, lot_stream, lot_seq, kind, quantity_milli, about_stream, about_seq,"
@@ -34,15 +48,6 @@ def move(connection: sqlite3.Connection, event: Event, fact: Moved, *, member: b
             event.who,
         ),
     )
-    _contribute(connection, fact.lot, member, fact.kind, fact.quantity_milli)
-    row = connection.execute(
-        "UPDATE lot SET on_hand_milli = on_hand_milli + ? WHERE stream = ? AND seq = ? AND member = ?"
-        " RETURNING on_hand_milli",
-        (fact.quantity_milli, *fact.lot, member),
-    ).fetchone()
-    # The flag is touched only when it changes, so that its index is not written at every sale.
-    if row is not None and (row[0] == 0 or row[0] == fact.quantity_milli):
-        connection.execute("UPDATE lot SET is_open = ? WHERE stream = ? AND seq = ?", (int(row[0] != 0), *fact.lot))
 
 
 def insert_lot(

@@ -58,7 +58,9 @@ def opened(
     previous = [
         StreamHead(*row)
         for row in connection.execute(
-            "SELECT stream, blocks, hash FROM head WHERE origin = ? AND purpose = ? ORDER BY stream", (origin, purpose)
+            "SELECT stream, blocks, hash FROM head WHERE origin = ? AND purpose = ?"
+            " AND stream NOT IN (SELECT stream FROM home_stream) ORDER BY stream",
+            (origin, purpose),
         )
     ]
     connection.execute(
