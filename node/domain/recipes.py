@@ -6,6 +6,7 @@ cooked, not planned), and what a dish needs is never rounded down.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from math import isqrt
 
@@ -117,13 +118,23 @@ def amounts(recipe: Recipe, portions: int) -> dict[str, int]:
     return needed
 
 
-def portions_possible(recipe: Recipe, free_milli: dict[str, int], most: int) -> int:
-    """Return for how many portions, at most `most`, there is enough of everything."""
-    if all(free_milli.get(item_id, 0) >= amount for item_id, amount in amounts(recipe, most).items()):
-        return most
-    low, high = 0, most  # enough for `low`, not for `high`: amounts never shrink with portions
+def portions_possible(recipe: Recipe, free_milli: Mapping[str, int], most: int) -> int:
+    """Return for how many portions, at most `most`, there is enough of everything. `free_milli` is free per item."""
+    limit = most
+    for line in recipe.lines:
+        if line.optional or line.item_id is None or not line.quantity_milli:
+            continue
+        free = free_milli.get(line.item_id, 0)
+        if line.unit is Unit.EACH:
+            free -= free % PIECE_MILLI
+        if line.scale is Scale.LINEAR:
+            limit = min(limit, free * recipe.portions // line.quantity_milli)
+        elif free <= 0:
+            return 0
+    low, high = 0, limit + 1  # enough for `low`, not for `high`: amounts never shrink with portions
+    middle = limit
     while high - low > 1:
-        middle = (low + high) // 2
         enough = all(free_milli.get(item_id, 0) >= amount for item_id, amount in amounts(recipe, middle).items())
         low, high = (middle, high) if enough else (low, middle)
+        middle = (low + high) // 2
     return low
