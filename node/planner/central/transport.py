@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -88,6 +89,7 @@ class Transport:
 
         Asks again as the policy `central` allows, all within `deadlines.total_s`. Raises NoAnswer.
         """
+        _check_address(self._url)
         ends_at_s = self._monotonic_s() + deadlines.total_s
         policy = central(ends_at_s=ends_at_s, monotonic_s=self._monotonic_s, sleep=self._sleep, stop=self._stop)
         return policy(self._once, question, deadlines, ends_at_s)
@@ -126,6 +128,16 @@ class Transport:
         call.cut()
         if self._thread is not None:
             self._thread.join(THREAD_ENDS_WITHIN_S)
+
+
+def _check_address(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, an unfinished IPv6 address
+        is_usable = False
+    if not is_usable:
+        raise faults.wrong_address(url)
 
 
 def _run(call: _Call, url: str, question: Question, deadlines: Deadlines, left_s: float) -> None:
@@ -178,10 +190,8 @@ def _exchange(call: _Call, url: str, question: Question, deadlines: Deadlines, l
     except (httpx.ConnectError, httpx.ConnectTimeout) as fault:
         raise faults.cannot_connect(_reason(fault)) from fault
     except httpx.TransportError as fault:
-        if isinstance(fault, httpx.UnsupportedProtocol):
-            raise faults.wrong_address(url) from fault
         raise faults.broke_off() from fault
-    except (httpx.InvalidURL, UnicodeError) as fault:
+    except httpx.InvalidURL as fault:
         raise faults.wrong_address(url) from fault
 
 
