@@ -46,8 +46,9 @@ class Item:
 class StockRow:
     """One line of the stock list, quantities in thousandths of the item's unit.
 
-    `available_milli` is on hand less what is past its use-by date, never below zero. `state` is one of `ok`, `LOW`,
-    `out`, `OVERSOLD`, `PAST USE-BY`, `USE BY TODAY`, `DATE NOT CHECKED`, the one that matters most first.
+    `available_milli` is on hand less what is past its use-by date, on hold or promised to other markets, never below
+    zero. `state` is one of `ok`, `LOW`, `out`, `OVERSOLD`, `PAST USE-BY`, `HOLD`, `USE BY TODAY`, `DATE NOT CHECKED`,
+    the one that matters most first.
     """
 
     item: Item
@@ -57,6 +58,8 @@ class StockRow:
     next_use_by: date | None
     next_best_before: date | None
     state: str
+    reserved_milli: int
+    held_milli: int
 
 
 def from_day(day: int | None) -> date | None:
@@ -141,14 +144,27 @@ def stock_count(connection: sqlite3.Connection, text: str = "", show: str = "all
 
 _LOT_COLUMNS = "stream, seq, item_id, unit, on_hand_milli, batch, supplier, use_by, best_before, hlc"
 
+# The lots on hold with all their descendants: the first part of a query that begins with WITH RECURSIVE.
+HELD_LOTS = """held(stream, seq) AS (SELECT stream, seq FROM lot_hold
+  UNION SELECT p.stream, p.seq FROM lot_parent p JOIN held h ON p.parent_stream = h.stream AND p.parent_seq = h.seq)"""
+
+# Bound is what cannot be sold of a lot: all of it past its date or on hold, else what is promised to other markets.
 _STOCK_QUERY = f"""
-SELECT {_ITEM_COLUMNS}, coalesce(l.on_hand, 0), coalesce(l.past, 0), coalesce(l.lots, 0), l.use_by, l.best_before,
-  coalesce(l.is_oversold, 0) FROM item i LEFT JOIN (
+WITH RECURSIVE {HELD_LOTS}, promised(stream, seq, milli) AS (
+  SELECT lot_stream, lot_seq, sum(reserved_milli) FROM transfer WHERE reserved_milli > 0 GROUP BY 1, 2
+)
+SELECT {_ITEM_COLUMNS}, coalesce(l.on_hand, 0), coalesce(l.bound, 0), coalesce(l.lots, 0), l.use_by, l.best_before,
+  coalesce(l.is_oversold, 0), coalesce(l.reserved, 0), coalesce(l.held, 0) FROM item i LEFT JOIN (
   SELECT item_id, sum(on_hand_milli) AS on_hand, count(*) AS lots,
-    sum(CASE WHEN use_by < :day THEN on_hand_milli ELSE 0 END) AS past,
+    sum(CASE WHEN use_by < :day OR h.stream IS NOT NULL THEN max(on_hand_milli, 0)
+        ELSE min(max(on_hand_milli, 0), coalesce(r.milli, 0)) END) AS bound,
     min(CASE WHEN on_hand_milli > 0 THEN use_by END) AS use_by,
-    min(CASE WHEN on_hand_milli > 0 THEN best_before END) AS best_before, max(on_hand_milli < 0) AS is_oversold
-  FROM lot WHERE is_open = 1 AND member = (SELECT origin FROM writer WHERE id = 1) GROUP BY item_id
+    min(CASE WHEN on_hand_milli > 0 THEN best_before END) AS best_before, max(on_hand_milli < 0) AS is_oversold,
+    sum(coalesce(r.milli, 0)) AS reserved,
+    sum(CASE WHEN h.stream IS NOT NULL THEN max(on_hand_milli, 0) ELSE 0 END) AS held
+  FROM lot LEFT JOIN held h ON h.stream = lot.stream AND h.seq = lot.seq
+    LEFT JOIN promised r ON r.stream = lot.stream AND r.seq = lot.seq
+  WHERE is_open = 1 AND member = (SELECT origin FROM writer WHERE id = 1) GROUP BY item_id
 ) l ON l.item_id = i.item_id"""
 
 EXPIRING_DAYS = 3
@@ -206,24 +222,30 @@ def lot_of(row: tuple[object, ...]) -> Lot:
 
 
 def _stock_row(row: tuple[object, ...], today: date | None) -> StockRow:
-    *of_item, on_hand, past, lot_count, use_by, best_before, is_oversold = row
-    assert isinstance(on_hand, int) and isinstance(past, int) and isinstance(lot_count, int)
+    *of_item, on_hand, bound, lot_count, use_by, best_before, is_oversold, reserved, held = row
+    assert isinstance(on_hand, int) and isinstance(bound, int) and isinstance(lot_count, int)
+    assert isinstance(reserved, int) and isinstance(held, int)
     found = _item(tuple(of_item))
     next_use_by = from_day(use_by if isinstance(use_by, int) else None)
     next_best_before = from_day(best_before if isinstance(best_before, int) else None)
-    available = max(0, on_hand - max(0, past))
-    state = _state(found, on_hand, next_use_by, bool(is_oversold), today)
-    return StockRow(found, on_hand, available, lot_count, next_use_by, next_best_before, state)
+    state = _state(found, on_hand, next_use_by, bool(is_oversold), today, is_held=held > 0)
+    return StockRow(
+        found, on_hand, max(0, on_hand - bound), lot_count, next_use_by, next_best_before, state, reserved, held
+    )
 
 
-def _state(found: Item, on_hand_milli: int, use_by: date | None, is_oversold: bool, today: date | None) -> str:
+def _state(
+    found: Item, on_hand_milli: int, use_by: date | None, is_oversold: bool, today: date | None, *, is_held: bool
+) -> str:
     if is_oversold:
         return "OVERSOLD"
+    if use_by is not None and today is not None and use_by < today:
+        return "PAST USE-BY"
+    if is_held:
+        return "HOLD"
     if use_by is not None:
         if today is None:
             return "DATE NOT CHECKED"
-        if use_by < today:
-            return "PAST USE-BY"
         if use_by == today:
             return "USE BY TODAY"
     if found.par_milli is not None and on_hand_milli < found.par_milli:
