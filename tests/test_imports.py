@@ -45,6 +45,9 @@ HOMES = {
     "textual": ("node.tui",),
     "serial": ("firmware_bridge.ports",),
     "paho": ("node.sync",),
+    # The broker of the demo; and certificates beside the node's own key.
+    "amqtt": ("node.sync.embedded",),
+    "cryptography": ("node.ledger.keys", "node.sync.certificates"),
 }
 # The same, counted: the adapter is one file, so that the traps of the library are met in one place.
 ONE_FILE_ONLY = ("paho", "serial")
@@ -224,6 +227,8 @@ def test_every_room_is_known() -> None:
         ("firmware_bridge.main", "import serial.tools", "serial is imported only in firmware_bridge.ports"),
         ("node.cli.main", "import textual.app", "textual is imported only in node.tui"),
         ("node.daemon.main", "from paho.mqtt import client", "paho is imported only in node.sync"),
+        ("node.sync.driver", "from amqtt.broker import Broker", "amqtt is imported only in node.sync.embedded"),
+        ("node.actions.pairing", "import cryptography", "cryptography is imported only in node.ledger.keys"),
         ("node.actions.goods", "import time\ntime.time()", "time.time belongs in a clock module"),
         ("node.actions.goods", "from time import time_ns as tick", "time.time_ns belongs in a clock module"),
         ("node.actions.goods", "import time as t\nt.time()", "time.time belongs in a clock module"),
@@ -288,7 +293,7 @@ def loaded_by(module: str, *arguments: str) -> set[str]:
     return set(names)
 
 
-HEAVY = {"textual", "paho", "serial", "sqlite_utils"}
+HEAVY = {"textual", "paho", "serial", "sqlite_utils", "amqtt"}
 
 
 def test_the_help_of_the_staff_command_loads_nothing_heavy() -> None:

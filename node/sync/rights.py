@@ -1,0 +1,127 @@
+"""Who may read and write which topic at a market's broker: one table, and the broker's files made from it.
+
+Not the broker's start (`broker`). The broker is trusted with nothing but delivery: these rights keep a paired market
+from speaking under another's topics and from reading what is addressed to others; every fact is signed besides.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterable
+from hashlib import blake2b, pbkdf2_hmac
+from typing import NamedTuple
+
+# Below `larder/1/<group>/`. `%u` is the user's own node id, `+` any one level.
+PEER_READS = ("head/+", "blk/+", "bye/+", "pull/+/%u", "pull/+/any", "give/+/%u")
+PEER_WRITES = ("head/%u", "blk/%u", "bye/%u", "pull/%u/+", "give/%u/+")
+OWNER_READS_AND_WRITES = "#"
+
+# The format of mosquitto's password file: PBKDF2 with SHA-512. The secrets have 256 bits, so the count of 101 that
+# mosquitto_passwd itself uses is enough; it runs in the broker at each login.
+HASH_ITERATIONS = 101
+HASH_ITERATIONS_MAX = 100_000
+SALT_BYTES = 12
+HASH_BYTES = 64
+_HASH = re.compile(r"\$7\$([0-9]{1,6})\$([A-Za-z0-9+/=]{4,88})\$([A-Za-z0-9+/=]{86,90})", re.ASCII)
+_NODE_ID = re.compile(r"[a-z2-7]{26}", re.ASCII)
+
+
+class Rights(NamedTuple):
+    """What one user may read and write, as topic filters."""
+
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+
+
+def topic_root(group: bytes) -> str:
+    """Return what every topic of a group begins with, slash included."""
+    return f"larder/1/{group.hex()}/"
+
+
+def peer_rights(group: bytes, node_id: str) -> Rights:
+    """Return the rights of a paired market. Raises ValueError where the id is none."""
+    if not _NODE_ID.fullmatch(node_id):
+        raise ValueError("not a node id")
+    root = topic_root(group)
+    return Rights(
+        tuple(root + topic.replace("%u", node_id) for topic in PEER_READS),
+        tuple(root + topic.replace("%u", node_id) for topic in PEER_WRITES),
+    )
+
+
+def owner_rights(group: bytes) -> Rights:
+    """Return the rights of the market whose broker it is."""
+    everything = (topic_root(group) + OWNER_READS_AND_WRITES,)
+    return Rights(everything, everything)
+
+
+def acl_text(group: bytes, owner: str, peers: Iterable[str]) -> str:
+    """Return the file of rights in mosquitto's format: one section a user, nothing for anybody else."""
+    lines = ["# Made by larder-node. What is changed here by hand is lost."]
+    users = {owner: owner_rights(group)} | {peer: peer_rights(group, peer) for peer in sorted(peers) if peer != owner}
+    for user, rights in users.items():
+        lines += ["", f"user {user}"]
+        lines += [f"topic read {topic}" for topic in rights.reads]
+        lines += [f"topic write {topic}" for topic in rights.writes]
+    return "\n".join(lines) + "\n"
+
+
+def read_acl(text: str) -> dict[str, Rights]:
+    """Return the rights in a file that `acl_text` made. Raises ValueError at a line it did not make."""
+    rights: dict[str, Rights] = {}
+    user = ""
+    for line in text.splitlines():
+        match line.split(" "):
+            case [""] | ["#", *_]:
+                continue
+            case ["user", name]:
+                user = name
+                rights[user] = Rights((), ())
+            case ["topic", "read", topic] if user:
+                rights[user] = rights[user]._replace(reads=(*rights[user].reads, topic))
+            case ["topic", "write", topic] if user:
+                rights[user] = rights[user]._replace(writes=(*rights[user].writes, topic))
+            case _:
+                raise ValueError("a line that is no right")
+    return rights
+
+
+def covers(topic_filter: str, topic: str) -> bool:
+    """Tell whether a filter with `+` and `#` covers a topic (MQTT 3.1.1, 4.7)."""
+    wanted, levels = topic_filter.split("/"), topic.split("/")
+    for number, level in enumerate(wanted):
+        if level == "#":
+            return True
+        if number >= len(levels) or level not in ("+", levels[number]):
+            return False
+    return len(wanted) == len(levels)
+
+
+def password_hash(secret: str) -> str:
+    """Return a secret as a password file holds it.
+
+    The salt comes from the secret, which has 256 random bits: the same secret gives the same line, and a file that does
+    not change is not written again.
+    """
+    salt = blake2b(secret.encode(), digest_size=SALT_BYTES, person=b"larder/salt").digest()
+    digest = pbkdf2_hmac("sha512", secret.encode(), salt, HASH_ITERATIONS, HASH_BYTES)
+    return f"$7${HASH_ITERATIONS}${b64encode(salt).decode()}${b64encode(digest).decode()}"
+
+
+def is_hash(text: str) -> bool:
+    """Tell whether a text has the form of a hash, so that nothing else gets into the password file."""
+    return _HASH.fullmatch(text) is not None
+
+
+def is_secret_of(secret: str, text: str) -> bool:
+    """Tell whether a hash was made from this secret. False for what is no hash."""
+    found = _HASH.fullmatch(text)
+    if found is None or not 0 < int(found[1]) <= HASH_ITERATIONS_MAX:
+        return False
+    try:
+        salt, digest = b64decode(found[2], validate=True), b64decode(found[3], validate=True)
+    except ValueError:
+        return False
+    return hmac.compare_digest(digest, pbkdf2_hmac("sha512", secret.encode(), salt, int(found[1]), len(digest)))
