@@ -25,7 +25,7 @@ from node.ledger.read import MarketFacts, market
 from node.ledger.schema import PAGE_BYTES, migrate
 from node.ledger.seal import seal
 from node.ledger.store import Transaction
-from node.ledger.streams import opened
+from node.ledger.streams import keep_roster_writer, opened
 from node.ledger.versions import keep_fold_version
 from node.places import Places
 
@@ -125,6 +125,7 @@ def _found(tx: Transaction, name: str, key: NodeKey) -> None:
         "INSERT INTO writer (id, origin, stream, witness) VALUES (1, ?, ?, ?)",
         (origin, stream, tx.witness),
     )
+    keep_roster_writer(tx.connection, roster, tx.witness)
     seal(tx, key, blocks_max=2)
 
 

@@ -8,14 +8,31 @@ from __future__ import annotations
 import sqlite3
 
 from node.domain.lots import Dot
+from node.errors import N_, Refused
 from node.ledger.events import Event
 from node.ledger.read import DoneAction
 from node.ledger.store import Transaction
 
 
 def done_before(tx: Transaction, action_id: bytes) -> DoneAction | None:
-    """Return the action already done under this id, None where it is new."""
-    return find_action(tx.connection, action_id)
+    """Return the action already done under this id, None where it is new.
+
+    Raises Refused for one from before this market joined its group: it was saved, and its lots have other names now.
+    """
+    action = find_action(tx.connection, action_id)
+    if action is not None and is_of_home(tx.connection, action):
+        raise Refused(
+            "action.before_joining",
+            N_("This was saved before this market joined its group."),
+            N_("Look at the stock before doing it again."),
+        )
+    return action
+
+
+def is_of_home(connection: sqlite3.Connection, action: DoneAction) -> bool:
+    """Tell whether an action was done in a group that this market has left."""
+    row = connection.execute("SELECT 1 FROM home_stream WHERE stream = ?", (action.first.stream,)).fetchone()
+    return row is not None
 
 
 def find_action(connection: sqlite3.Connection, action_id: bytes) -> DoneAction | None:

@@ -9,19 +9,38 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from node.actions.once import done_before, find_action, finish
+from node.actions.once import done_before, find_action, finish, is_of_home
 from node.domain.quantity import format_quantity
 from node.domain.words import Basis, DiscardReason, MoveKind, Unit
 from node.errors import N_, Refused
 from node.language import decimal_mark
 from node.ledger.append import Appender
 from node.ledger.events import Moved
-from node.ledger.read import DoneAction, Movement, last_actions, movements_of_action
+from node.ledger.read import (
+    DoneAction,
+    Movement,
+    last_actions,
+    movements_of_action,
+    reserved_of_lot,
+    transfer_of_event,
+)
 from node.ledger.store import Transaction
 
 # How far back "undo" reaches: the last actions of the person at work.
 UNDO_ACTIONS_MAX = 20
 UNDOABLE_VERBS = ("receive", "sell", "issue", "discard", "count")
+# Another market acts on a step of a hand-over as soon as it hears of it; what takes it back is a step of its own.
+HAND_OVER_HINTS = {
+    transfers.OFFER: N_("Take the offer back with: larder transfer cancel {number}"),
+    transfers.ACCEPT: N_("Say no after all with: larder transfer refuse {number}"),
+    transfers.CANCEL: N_("Offer it again with: larder transfer offer"),
+    transfers.WITHDRAW: N_("Offer it again with: larder transfer offer"),
+    transfers.REFUSE: N_("Ask {peer} to offer it again."),
+    handing.SEND: N_("When it is back: larder transfer return {number}"),
+    handing.ARRIVE: N_("Correct the new lot with larder count, and tell {peer}."),
+    handing.RETURN: N_("Correct the new lot with larder count."),
+    handing.LOSE: N_("If it turns up, {peer} takes it in, and the loss no longer counts."),
+}
 _SAFETY_REASONS = frozenset({DiscardReason.USE_BY, DiscardReason.COLD_CHAIN, DiscardReason.RECALL})
 
 
@@ -39,6 +58,12 @@ def preview(connection: sqlite3.Connection, *, who: int, target: bytes | None = 
     action = _target(connection, who, target)
     if action.is_undone:
         raise Refused("undo.already", N_("That was undone already."), N_("Nothing was changed."))
+    if is_of_home(connection, action):
+        raise Refused(
+            "undo.before_joining",
+            N_("That was done before this market joined its group and cannot be undone any more."),
+            N_("Count the lot or discard what is too much."),
+        )
     before = movements_of_action(connection, action)
     for movement in before:
         _check_may_go_back(connection, movement)
@@ -74,10 +99,15 @@ def undo(tx: Transaction, *, action_id: bytes, who: int, target: bytes | None = 
 def _target(connection: sqlite3.Connection, who: int, target: bytes | None) -> DoneAction:
     if target is not None:
         action = find_action(connection, target)
+        if action is not None and action.verb in HAND_OVER_HINTS:
+            raise _hand_over(connection, action)
         if action is not None and action.verb in UNDOABLE_VERBS:
             return action
     else:
-        for action in last_actions(connection, who, UNDO_ACTIONS_MAX, verbs=UNDOABLE_VERBS):
+        for action in last_actions(connection, who, UNDO_ACTIONS_MAX, verbs=(*UNDOABLE_VERBS, *HAND_OVER_HINTS)):
+            if action.verb in HAND_OVER_HINTS:
+                # Silently taking back what was done before it would undo something nobody thinks of.
+                raise _hand_over(connection, action)
             if not action.is_undone:
                 return action
     raise Refused(
@@ -85,6 +115,18 @@ def _target(connection: sqlite3.Connection, who: int, target: bytes | None) -> D
         N_("There is nothing to undo."),
         N_("Undo reaches back over the last {most} things that you did yourself."),
         most=UNDO_ACTIONS_MAX,
+    )
+
+
+def _hand_over(connection: sqlite3.Connection, action: DoneAction) -> Refused:
+    row = transfer_of_event(connection, action.first)
+    assert row is not None
+    return Refused(
+        "undo.hand_over",
+        N_("The last thing was a step of hand-over {number} with {peer}; undo does not take it back."),
+        HAND_OVER_HINTS[action.verb],
+        number=row.number,
+        peer=row.peer_name,
     )
 
 
@@ -103,6 +145,15 @@ def _check_may_go_back(connection: sqlite3.Connection, movement: Movement) -> No
         " AND member = (SELECT origin FROM writer WHERE id = 1)",
         (*movement.lot_id, int(MoveKind.RECEIVE)),
     ).fetchone()
+    promised_milli = reserved_of_lot(connection, movement.lot_id)
+    if promised_milli:
+        raise Refused(
+            "undo.promised",
+            N_("{promised} of {item} is promised to another market."),
+            N_("Cancel or withdraw that first; see: larder transfer list"),
+            promised=_said(promised_milli, movement.unit),
+            item=movement.item_name,
+        )
     if gone_milli:
         raise Refused(
             "undo.gone_since",

@@ -12,7 +12,7 @@ from node.domain.words import StreamPurpose, StreamReason
 from node.ledger.events import BY_VALUE, Event, Fact
 from node.ledger.fold import fold
 from node.ledger.store import Transaction
-from node.ledger.streams import Writer, load_writer, opened
+from node.ledger.streams import Writer, keep_roster_writer, load_roster_writer, load_writer, opened
 
 _ENCODER = msgspec.msgpack.Encoder()
 
@@ -66,6 +66,29 @@ class Appender:
     def _write(self, event: Event) -> None:
         write_pending(self._tx, event)
         fold(self._tx.connection, event, member=self._writer.origin, clock=int(self._tx.moment.quality))
+
+
+def append_to_roster(tx: Transaction, fact: Fact, who: int) -> Event:
+    """Append a fact to the roster stream of this node, a new one where the last may not go on."""
+    writer = load_roster_writer(tx.connection)
+    (origin,) = tx.connection.execute("SELECT origin FROM writer WHERE id = 1").fetchone()
+    clock = int(tx.moment.quality)
+    if writer is None or writer.witness != tx.witness:
+        writer, opening = opened(
+            tx.connection,
+            origin=origin,
+            hlc=max(tx.moment.wall_ms, writer.hlc + 1 if writer else 0),
+            witness=tx.witness,
+            purpose=StreamPurpose.ROSTER,
+            reason=StreamReason.HEAD_NOT_CONFIRMED,
+        )
+        keep_roster_writer(tx.connection, writer.stream, tx.witness)
+        write_pending(tx, opening)
+        fold(tx.connection, opening, member=origin, clock=clock)
+    event = Event(Dot(writer.stream, writer.next_seq), max(tx.moment.wall_ms, writer.hlc + 1), who, fact)
+    write_pending(tx, event)
+    fold(tx.connection, event, member=origin, clock=clock)
+    return event
 
 
 def write_pending(tx: Transaction, event: Event) -> None:

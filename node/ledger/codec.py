@@ -28,6 +28,7 @@ EVENTS_PER_BLOCK_MAX = 256
 TEXT_BYTES_MAX = 4 * 1024
 STREAMS_MENTIONED_MAX = 64
 REFERENCES_MAX = 64  # dots in one `over`
+HEADS_MAX = 256  # streams of one member in one retirement; 46 bytes each, most of which cannot be deflated
 LIST_WORDS_MAX = 64  # words in one register value
 LIST_INTEGERS_MAX = 64
 DIVISOR_MAX = 1_000_000_000
@@ -263,8 +264,8 @@ def _decoded_column(
     if column is Column.QUANTITY:
         return _quantities(parts[0], count)
     if column in {Column.REFERENCES, Column.HEADS}:
-        width = 2 if column is Column.REFERENCES else 3
-        lists = [_chunks(row, width) for row in _rows(parts[0], count)]
+        width, most = (2, REFERENCES_MAX) if column is Column.REFERENCES else (3, HEADS_MAX)
+        lists = [_chunks(row, width, most) for row in _rows(parts[0], count)]
         if column is Column.HEADS:
             return cast(list[object], lists)
         return [[_reference(index, seq, streams) for index, seq in row] for row in lists]
@@ -278,8 +279,8 @@ def _decoded_column(
     return rows
 
 
-def _chunks(row: object, width: int) -> list[list[object]]:
-    if not isinstance(row, list) or len(row) % width or len(row) > REFERENCES_MAX * width:
+def _chunks(row: object, width: int, most: int) -> list[list[object]]:
+    if not isinstance(row, list) or len(row) % width or len(row) > most * width:
         raise BodyRefused("a list of references is not valid")
     return [row[place : place + width] for place in range(0, len(row), width)]
 

@@ -24,6 +24,7 @@ from node.ledger.retiring import cut_back, keep_aside
 from node.ledger.roster import Roster, cutoffs, load_roster
 from node.ledger.seal import store_block
 from node.ledger.store import Transaction
+from node.ledger.streams import leave_roster_stream, load_roster_writer
 
 # One call is one transaction: larger ones would hold up a sale.
 BLOCKS_PER_BATCH_MAX = 50
@@ -205,9 +206,9 @@ class _Intake:
             return
         if block.header.stream == self._our_stream:
             self._connection.execute("UPDATE writer SET witness = '' WHERE id = 1")
-        self._connection.execute(
-            "DELETE FROM setting WHERE key = 'roster_stream' AND value = ?", (block.header.stream,)
-        )
+        roster_writer = load_roster_writer(self._connection)
+        if roster_writer is not None and roster_writer.stream == block.header.stream:
+            leave_roster_stream(self._connection)
 
     def _note_roster(self, origin: bytes, body: Body) -> None:
         if origin != self._roster.founder:

@@ -32,13 +32,41 @@ class Writer(NamedTuple):
 def load_writer(connection: sqlite3.Connection) -> Writer:
     """Return the row that says where our log stands."""
     origin, stream, witness = connection.execute("SELECT origin, stream, witness FROM writer WHERE id = 1").fetchone()
+    return Writer(origin, stream, *_end_of(connection, stream), witness)
+
+
+def load_roster_writer(connection: sqlite3.Connection) -> Writer | None:
+    """Return where our own roster stream stands, None where we have none that may go on."""
+    rows = dict(
+        connection.execute("SELECT key, value FROM setting WHERE key IN ('roster_stream', 'roster_witness')").fetchall()
+    )
+    if len(rows) < 2:
+        return None
+    (origin,) = connection.execute("SELECT origin FROM writer WHERE id = 1").fetchone()
+    stream = rows["roster_stream"]
+    return Writer(origin, stream, *_end_of(connection, stream), rows["roster_witness"])
+
+
+def keep_roster_writer(connection: sqlite3.Connection, stream: bytes, witness: str) -> None:
+    """Note in which stream our roster goes on, and under which boot and in which file."""
+    rows = {"roster_stream": stream, "roster_witness": witness}
+    connection.executemany("INSERT OR REPLACE INTO setting (key, value) VALUES (?, ?)", rows.items())
+
+
+def leave_roster_stream(connection: sqlite3.Connection) -> None:
+    """Let the next roster event open a new stream."""
+    connection.execute("DELETE FROM setting WHERE key IN ('roster_stream', 'roster_witness')")
+
+
+def _end_of(connection: sqlite3.Connection, stream: bytes) -> tuple[int, int]:
+    """Return the next number of a stream of ours, and the last clock value used in it."""
     last = connection.execute(
         "SELECT seq + 1, hlc FROM pending WHERE stream = ? ORDER BY seq DESC LIMIT 1", (stream,)
     ).fetchone()
     if last is None:
         last = connection.execute("SELECT events, hlc FROM head WHERE stream = ?", (stream,)).fetchone()
     next_seq, hlc = last
-    return Writer(origin, stream, next_seq, hlc, witness)
+    return next_seq, hlc
 
 
 def opened(
