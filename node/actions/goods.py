@@ -1,7 +1,8 @@
 """Goods in and goods out: receive, sell or issue, discard.
 
 Not the choice of a screen and not a price. Owns two rules: goods in the hand outrank the book (a sale beyond what is
-on hand is recorded and flagged after a yes, never refused silently), and food past its use-by date is handed to nobody.
+on hand, or of what is promised to another market, is recorded after a yes, never refused silently), and food past its
+use-by date or on hold is handed to nobody.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from node.actions.bound import ask_for_promised, refuse_held, refuse_only_held
 from node.actions.checks import (
     BATCH_CHARACTERS_MAX,
     NAME_CHARACTERS_MAX,
@@ -20,14 +22,14 @@ from node.actions.checks import (
 from node.actions.labels import ask_for_labels
 from node.actions.once import done_before, finish
 from node.domain.dates import check_label_date
-from node.domain.lots import DateState, Dot, Lot, Take, date_state, sellable, take_first_expired
+from node.domain.lots import DateState, Dot, Lot, Take, date_state, sellable, take_free_first
 from node.domain.quantity import format_quantity
 from node.domain.words import Basis, DiscardReason, MoveKind
 from node.errors import N_, NeedsYes, Refused
 from node.language import decimal_mark
 from node.ledger.append import Appender
 from node.ledger.events import Event, LotReceived, Moved
-from node.ledger.read import DoneAction, Item, find_lot, lots, movements_of_action
+from node.ledger.read import DoneAction, Item, find_lot, held_lots, lots, movements_of_action, reservations
 from node.ledger.read.goods import to_day
 from node.ledger.store import Transaction
 
@@ -140,9 +142,9 @@ def sell(
 ) -> Sold:
     """Hand goods out, first expired first or from the lot named, as one movement per lot.
 
-    `kind` is SELL or ISSUE. Raises Refused `lot.past_use_by`, and NeedsYes with the id that `yes` must hold:
-    `sale.beyond_on_hand`, `sale.only_expired` (the book has only lots past their date) or `sale.date_not_judged` (the
-    clock is not set, and somebody must look at the label).
+    `kind` is SELL or ISSUE. Raises Refused `lot.past_use_by` or `lot.on_hold`, and NeedsYes with the id that `yes` must
+    hold: `sale.reserved` (promised to another market), `sale.beyond_on_hand`, `sale.only_expired` (the book has only
+    lots past their date) or `sale.date_not_judged` (the clock is not set, and somebody must look at the label).
     """
     done = done_before(tx, action_id)
     if done is not None:
@@ -150,8 +152,18 @@ def sell(
     found = known_item(tx, item_id)
     today = judged_day(tx.moment)
     ours = lots(tx.connection, found.item_id, LOTS_PER_SALE_MAX)
-    choice = [_chosen(tx, found, lot_id, today)] if lot_id else sellable(ours, today)
-    takes, missing_milli = take_first_expired(choice, checked_quantity(quantity_milli))
+    held = held_lots(tx.connection, found.item_id)
+    if lot_id:
+        choice = [_chosen(tx, found, lot_id, today)]
+        refuse_held(choice[0], held)
+    else:
+        choice = sellable((lot for lot in ours if lot.lot_id not in held), today)
+    reserved = reservations(tx.connection, found.item_id)
+    takes, missing_milli, promised_milli = take_free_first(choice, checked_quantity(quantity_milli), reserved)
+    if missing_milli and lot_id is None:
+        refuse_only_held(ours, held)
+    if promised_milli:
+        ask_for_promised(found, promised_milli, yes)
     if today is None:
         ask_for_labels(tx, [take.lot for take in takes if take.lot.use_by is not None], yes)
     appender = Appender(tx)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from node.actions import handing, transfers
 from node.actions.once import done_before, find_action, finish, is_of_home
 from node.domain.quantity import format_quantity
 from node.domain.words import Basis, DiscardReason, MoveKind, Unit

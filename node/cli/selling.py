@@ -19,7 +19,7 @@ from node.domain.lots import DateState, Lot, date_state, sellable
 from node.domain.quantity import parse_quantity
 from node.domain.words import Basis, MoveKind
 from node.language import _, decimal_mark
-from node.ledger.read import Item, lots
+from node.ledger.read import Item, held_lots, lots
 from node.ledger.store import Transaction
 from node.tui.sentences import date_text, lot_name, quantity_text
 
@@ -105,7 +105,9 @@ def _earlier_lot(market: Writing, item: Item, chosen: Lot | None) -> Lot | None:
     """Return the lot that should have gone first, None where the right one (or none) was chosen."""
     if chosen is None:
         return None
-    first = next(iter(sellable(lots(market.reader, item.item_id), judged_day(clock.now()))), chosen)
+    held = held_lots(market.reader, item.item_id)
+    free = (lot for lot in lots(market.reader, item.item_id) if lot.lot_id not in held)
+    first = next(iter(sellable(free, judged_day(clock.now()))), chosen)
     return None if first.lot_id == chosen.lot_id else first
 
 

@@ -6,7 +6,7 @@ and that an unset clock judges no date.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -104,3 +104,27 @@ def take_first_expired(lots: Sequence[Lot], quantity_milli: int) -> tuple[list[T
         takes.append(Take(lot, taken))
         missing -= taken
     return takes, missing
+
+
+def take_free_first(
+    lots: Sequence[Lot], quantity_milli: int, reserved: Mapping[Dot, int]
+) -> tuple[list[Take], int, int]:
+    """Like `take_first_expired`, but what is promised to other markets (`reserved`, by lot) goes last.
+
+    Returns the takes, the quantity (thousandths) that the lots do not cover, and the part that was promised.
+    """
+    if not reserved:
+        return *take_first_expired(lots, quantity_milli), 0
+    promised = {lot.lot_id: min(max(lot.on_hand_milli, 0), reserved.get(lot.lot_id, 0)) for lot in lots}
+    taken = dict.fromkeys(promised, 0)
+    missing = quantity_milli
+    for lot in lots:
+        taken[lot.lot_id] = min(max(lot.on_hand_milli, 0) - promised[lot.lot_id], missing)
+        missing -= taken[lot.lot_id]
+    from_promised = 0
+    for lot in lots:
+        more = min(promised[lot.lot_id], missing)
+        taken[lot.lot_id] += more
+        missing -= more
+        from_promised += more
+    return [Take(lot, taken[lot.lot_id]) for lot in lots if taken[lot.lot_id]], missing, from_promised

@@ -16,6 +16,8 @@ from node.ledger.items import gtin_item_id
 ROWS_MAX = 500
 LOTS_MAX = 1000
 _EPOCH = date(1970, 1, 1)
+# Days come from other markets as well, and they may be any number.
+_FIRST_DAY, _LAST_DAY = (date.min - _EPOCH).days, (date.max - _EPOCH).days
 
 _ITEM_COLUMNS = (
     "i.item_id, i.name, i.unit, i.storage, i.allergens, i.shelf_life_days, i.par_milli, i.like, i.is_starter"
@@ -63,8 +65,13 @@ class StockRow:
 
 
 def from_day(day: int | None) -> date | None:
-    """Return the date of a stored day (days since 1970-01-01)."""
-    return None if day is None else _EPOCH + timedelta(days=day)
+    """Return the date of a stored day (days since 1970-01-01); what no calendar has is its first or last day."""
+    return None if day is None else _EPOCH + timedelta(days=min(max(day, _FIRST_DAY), _LAST_DAY))
+
+
+def unit_of(number: int | None) -> Unit:
+    """Return the unit of a lot; a number that this software does not know, or none, is read as pieces."""
+    return Unit(number) if number in set(Unit) else Unit.EACH
 
 
 def to_day(value: date | None) -> int | None:
@@ -211,7 +218,7 @@ def lot_of(row: tuple[object, ...]) -> Lot:
     return Lot(
         Dot(stream, seq),
         str(item_id),
-        Unit(unit),
+        unit_of(unit),
         on_hand_milli,
         None if batch is None else str(batch),
         None if supplier is None else str(supplier),

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from node.clock import ClockQuality, Moment
 from node.domain.words import Unit
 from node.ledger.items import par_key
-from node.ledger.read.goods import HELD_LOTS, ROWS_MAX, from_day, to_day
+from node.ledger.read.goods import HELD_LOTS, ROWS_MAX, from_day, to_day, unit_of
 from node.ledger.registers import shown
 
 
@@ -115,7 +115,7 @@ def _spare_row(connection: sqlite3.Connection, origin: bytes, row: tuple[object,
     return SpareRow(
         str(item_id),
         str(name),
-        Unit(unit),
+        unit_of(unit),
         lots,
         on_hand,
         usable,

@@ -16,7 +16,7 @@ from node.domain.words import Unit
 from node.errors import N_, Refused
 from node.ledger.events import TransferRefused, TransferSent
 from node.ledger.names import node_id
-from node.ledger.read.goods import HELD_LOTS, ROWS_MAX
+from node.ledger.read.goods import HELD_LOTS, ROWS_MAX, unit_of
 from node.ledger.transfers import decoded_fact
 
 WAY_OUT = "out"
@@ -258,7 +258,7 @@ def _row(connection: sqlite3.Connection, row: tuple[Any, ...]) -> TransferRow:
         peer_name=peer or node_id(recipient if is_out else sender),
         item_id=item_id,
         item_name=item_name or item_id or "?",
-        unit=Unit(unit or 0),
+        unit=unit_of(unit),
         lot_id=Dot(lot_stream, lot_seq),
         lot_label=batch or f"#{lot_seq}",
         state=State(state),
