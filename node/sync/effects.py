@@ -143,11 +143,14 @@ Event = (
 
 
 class Persist(NamedTuple):
-    """Check, store and fold these frames in one transaction, then answer Persisted or PersistFailed."""
+    """Check, store and fold these frames in one transaction, then answer Persisted or PersistFailed.
+
+    `publisher` is who sent them, or None where several did. If the roster grew, MembersChanged comes before Persisted.
+    """
 
     token: int
     frames: tuple[bytes, ...]
-    publisher: bytes
+    publisher: bytes | None
 
 
 class Load(NamedTuple):

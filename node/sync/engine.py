@@ -1,0 +1,504 @@
+"""The sync engine: told what happened, it answers what to do. Sans-IO: no socket, file, thread, clock or global chance.
+
+Not the driver that carries the effects out, and not the judge of a block (`ledger.receive`). Owns these rules:
+
+- A beacon claims and an answer gives only what Persisted, Started or Appended said is on the disk.
+- Nothing that arrives is believed: a claim only decides whom to ask, a frame only goes to the disk's judgement.
+- A received frame is never published again as such; it is given to those who ask.
+- A bad message costs its sender a count and changes nothing else. No clock of anybody decides anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from random import Random
+
+from node.ledger.block import NO_BLOCK_BEFORE, BlockRefused, read_frame
+from node.ledger.heads import StreamState
+from node.ledger.names import node_id
+from node.sync import effects as fx
+from node.sync.beacon import COUNTER_MAX, Beacon, decode_beacon, encode_beacon
+from node.sync.effects import Dropped, Effect, Event, FreeSpace, Kind, Publish
+from node.sync.gives import ANSWER_BYTES_MAX, BYTES_PER_S, Gives
+from node.sync.intake import Intake, Waiting
+from node.sync.limits import Budget
+from node.sync.messages import (
+    ANY,
+    Claim,
+    Frames,
+    Garbage,
+    PayloadKind,
+    Topic,
+    decode_bucket_digests,
+    decode_frames,
+    decode_heads,
+    decode_ranges,
+    encode_bucket_digests,
+    encode_frames,
+    encode_heads,
+    encode_ranges,
+    kind_of,
+    pack_frames,
+    parse_topic,
+)
+from node.sync.peers import Difference, Peer, Peers, difference
+from node.sync.pulls import Pulls
+from node.sync.vector import Heads
+
+BEACON_EVERY_S = 15.0
+BEACON_JITTER = 0.3
+BEACON_GAP_S = 1.0
+# In a large group changes are so frequent that all beacons together are held to about 20 a second.
+BEACON_GAP_PER_PRESENT_PEER_S = 0.05
+COMPARE_EVERY_S = 5.0
+# The same two digests are compared again only after a while: the answer may have been lost, or the stream has forked.
+COMPARE_AGAIN_S = 60.0
+RETURN_BEACON_EVERY_S = 5.0
+PERSIST_WITHIN_S = 60.0
+PERSIST_PAUSE_S, PERSIST_PAUSE_S_MAX = 1.0, 60.0
+TIMER = "sync"
+_NEVER = float("inf")
+
+# What may arrive as what; everything else is garbage.
+_PAYLOADS = {
+    Kind.HEAD: (PayloadKind.BEACON,),
+    Kind.BLOCKS: (PayloadKind.FRAMES,),
+    Kind.PULL: (PayloadKind.RANGES, PayloadKind.BUCKET_DIGESTS),
+    Kind.GIVE: (PayloadKind.FRAMES, PayloadKind.HEADS, PayloadKind.BEACON),
+}
+
+
+class Engine:
+    """One node's part in the replication of one group.
+
+    `me` is our origin, `sign` signs as us, `is_signed(public_key, signature, message)` checks others, and `rng` is the
+    only source of chance, so that a run can be repeated exactly. All times of `now_s` are of one monotonic clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        me: bytes,
+        group: bytes,
+        sign: Callable[[bytes], bytes],
+        is_signed: Callable[[bytes, bytes, bytes], bool],
+        rng: Random,
+    ) -> None:
+        self._me = me
+        self._my_id = node_id(me)
+        self._group = group
+        self._sign = sign
+        self._is_signed = is_signed
+        self._rng = rng
+        self._begin(fx.Started({}, {}, b"", 0, FreeSpace.UNKNOWN, ""))
+        self._is_started = False
+
+    def handle(self, event: Event, now_s: float, wall_ms: int) -> list[Effect]:
+        """Return what to do about an event, in order.
+
+        `now_s` never goes back; `wall_ms` only gives the first beacon a number that was probably not used before.
+        """
+        self._out: list[Effect] = []
+        if isinstance(event, fx.Started):
+            self._begin(event)
+            self._counter = max(0, min(wall_ms, COUNTER_MAX // 2))
+            self._is_started = True
+        elif self._is_started:
+            self._dispatch(event, now_s)
+        if self._is_started:
+            self._work(now_s)
+        return self._out
+
+    def _begin(self, started: fx.Started) -> None:
+        self._out = []
+        self._own_key = started.members.get(self._me)
+        self._current_stream = started.current_stream
+        self._clock = started.clock
+        self._version = started.version
+        self._heads = Heads(started.heads)
+        self._peers = Peers(started.members, self._me)
+        self._intake = Intake()
+        self._pulls = Pulls(self._peers, self._heads, self._intake, self._rng)
+        self._gives = Gives(self._heads, self._rng)
+        self._own_bytes = Budget(BYTES_PER_S, BYTES_PER_S)
+        self._links: set[str] = set()
+        self._counter = 0
+        self._beacon_due_s, self._beacon_sent_s = 0.0, -_NEVER
+        self._is_beacon_news = True
+        self._compare_next_s = -_NEVER
+        self._token = 0
+        self._storing: tuple[int, list[Waiting], float] | None = None
+        self._pause_s, self._paused_until_s = 0.0, -_NEVER
+        self._timer_s: float | None = None
+        self._set_free_space(started.free_space)
+
+    def _dispatch(self, event: Event, now_s: float) -> None:
+        match event:
+            case fx.Received():
+                self._received(event, now_s)
+            case fx.TimerDue():
+                self._timer_s = None
+            case fx.Persisted():
+                self._persisted(event, now_s)
+            case fx.PersistFailed():
+                self._persist_failed(event.token, now_s)
+            case fx.Loaded():
+                self._loaded(event, now_s)
+            case fx.Appended():
+                self._appended(event, now_s)
+            case fx.LinkUp():
+                self._links.add(event.broker)
+                self._tell(now_s)
+            case fx.LinkDown():
+                self._links.discard(event.broker)
+            case fx.MembersChanged():
+                self._members_changed(event, now_s)
+            case fx.ConditionsChanged():
+                self._clock = event.clock
+                self._set_free_space(event.free_space)
+                self._tell(now_s)
+            case fx.SyncAsked():
+                self._peers.forgive()
+                self._pulls.look_again(now_s)
+                self._tell(now_s)
+
+    # What happened here.
+
+    def _set_free_space(self, free_space: FreeSpace) -> None:
+        self._free_space = free_space
+        self._pulls.is_roster_only = free_space is FreeSpace.LOW
+
+    def _members_changed(self, event: fx.MembersChanged, now_s: float) -> None:
+        self._own_key = event.members.get(self._me)
+        self._peers.change(event.members)
+        # What was refused from an author nobody knew may be right now.
+        self._peers.forgive()
+        self._intake.forgive()
+        self._pulls.look_again(now_s)
+
+    def _appended(self, event: fx.Appended, now_s: float) -> None:
+        self._current_stream = event.current_stream
+        self._move_heads(event.heads, now_s)
+        for frames in pack_frames(event.frames):
+            payload = encode_frames(frames)
+            if not self._links:
+                return
+            if not self._own_bytes.take(len(payload), now_s):
+                # The beacon tells what was left out, and it is given to those who ask.
+                self._drop("out queue full", self._me)
+                return
+            self._publish(Kind.BLOCKS, payload, qos=1)
+
+    def _persisted(self, event: fx.Persisted, now_s: float) -> None:
+        moved = self._move_heads(event.heads, now_s)
+        if self._storing is None or self._storing[0] != event.token:
+            return
+        batch = self._storing[1]
+        self._storing = None
+        self._pause_s = 0.0
+        self._intake.stored(batch, self._heads.states, now_s)
+        self._pulls.stored([waiting.request for waiting in batch], moved)
+
+    def _persist_failed(self, token: int, now_s: float) -> None:
+        if self._storing is None or self._storing[0] != token:
+            return
+        batch = self._storing[1]
+        self._storing = None
+        self._pause_s = min(max(PERSIST_PAUSE_S, 2 * self._pause_s), PERSIST_PAUSE_S_MAX)
+        self._paused_until_s = now_s + self._pause_s
+        self._intake.failed(batch)
+        self._pulls.forget([waiting.request for waiting in batch])
+
+    def _loaded(self, event: fx.Loaded, now_s: float) -> None:
+        answer = self._gives.loaded(event.token, sum(map(len, event.frames)), now_s)
+        if answer is None or (answer.is_to_any and not event.frames):
+            return
+        is_cut = len(event.frames) < sum(one.end - one.first for one in answer.ranges)
+        messages = pack_frames(event.frames) or [[]]
+        for frames in messages:
+            is_last = frames is messages[-1]
+            payload = encode_frames(frames, request=answer.request, is_last=is_last, is_cut=is_last and is_cut)
+            self._publish_to(answer.requester, Kind.GIVE, payload)
+
+    # What others say.
+
+    def _received(self, event: fx.Received, now_s: float) -> None:
+        publisher: bytes | None = None
+        try:
+            topic = parse_topic(event.topic)
+            publisher = topic.publisher
+            self._read(topic, event, now_s)
+        except Garbage as garbage:
+            self._drop(garbage.reason, publisher)
+
+    def _read(self, topic: Topic, event: fx.Received, now_s: float) -> None:
+        """Hand a message on to the one place for its kind. Raises Garbage."""
+        if topic.group != self._group:
+            raise Garbage("group")
+        if topic.publisher == self._me:
+            self._read_own(topic, event.payload, now_s)
+            return
+        peer = self._peers.get(topic.publisher)
+        if peer is None:
+            raise Garbage("unknown publisher")
+        if not peer.messages.take(1, now_s) or not peer.bytes.take(len(event.payload), now_s):
+            raise Garbage("flood")
+        if event.is_retained and topic.kind is not Kind.HEAD:
+            raise Garbage("retained")
+        if topic.to is not None and topic.to != ANY and topic.to != self._my_id:
+            raise Garbage("not for us")
+        if topic.kind is Kind.BYE:
+            self._out.append(fx.PeerLeft(peer.origin))
+            return
+        kind = kind_of(event.payload)
+        if kind not in _PAYLOADS[topic.kind]:
+            raise Garbage("kind")
+        self._read_payload(topic, kind, peer, event, now_s)
+
+    def _read_payload(self, topic: Topic, kind: PayloadKind, peer: Peer, event: fx.Received, now_s: float) -> None:
+        payload = event.payload
+        if kind is PayloadKind.FRAMES:
+            self._frames(decode_frames(payload), peer, is_answer=topic.kind is Kind.GIVE, now_s=now_s)
+        elif kind is PayloadKind.HEADS:
+            self._listed(payload, peer, now_s)
+        elif kind is PayloadKind.BEACON and topic.kind is Kind.GIVE:
+            self._own_beacon(payload, now_s)
+        elif kind is PayloadKind.BEACON:
+            self._beacon(payload, peer, is_live=not event.is_retained, now_s=now_s)
+        elif not self._gives.may_ask(peer.origin, now_s):
+            raise Garbage("too many pulls")
+        elif kind is PayloadKind.RANGES:
+            reason = self._gives.asked(peer.origin, decode_ranges(payload), is_to_any=topic.to == ANY, now_s=now_s)
+            if reason is not None:
+                raise Garbage(reason)
+        else:
+            self._publish_to(peer.origin, Kind.GIVE, encode_heads(self._heads.listed(decode_bucket_digests(payload))))
+
+    def _read_own(self, topic: Topic, payload: bytes, now_s: float) -> None:
+        """Look at our own echo only for a beacon from before our last start, which a broker or a peer has kept."""
+        if topic.kind is Kind.HEAD and len(payload) > 10 and int.from_bytes(payload[2:10], "little") > self._counter:
+            self._own_beacon(payload, now_s)
+        else:
+            raise Garbage("own")
+
+    def _own_beacon(self, payload: bytes, now_s: float) -> None:
+        """Go on counting where an earlier run of ours stopped, or nobody would count our beacons as new."""
+        if self._own_key is None:
+            raise Garbage("own")
+        beacon = decode_beacon(payload, group=self._group, public_key=self._own_key, is_signed=self._is_signed)
+        if self._counter < beacon.counter < COUNTER_MAX // 2:
+            self._counter = beacon.counter
+            self._tell(now_s)
+
+    def _beacon(self, payload: bytes, peer: Peer, *, is_live: bool, now_s: float) -> None:
+        if payload == peer.beacon:
+            return  # the same one by way of another broker
+        if not peer.beacons.take(1, now_s):
+            raise Garbage("flood")
+        beacon = decode_beacon(payload, group=self._group, public_key=peer.public_key, is_signed=self._is_signed)
+        is_newer = beacon.counter > peer.counter
+        if is_newer:
+            peer.counter, peer.beacon = beacon.counter, payload
+        elif is_live:
+            self._return_beacon(peer, now_s)
+        if self._learn(beacon, peer, is_current=is_newer and is_live):
+            self._pulls.look_again(now_s)
+        if is_newer and is_live:
+            peer.heard_at_s = now_s
+            self._gives.given(peer.origin, {claim.stream: claim.blocks for claim in beacon.vector})
+            self._compare(beacon, peer, now_s)
+            self._hear(beacon, peer)
+
+    def _learn(self, beacon: Beacon, peer: Peer, *, is_current: bool) -> bool:
+        """Take over what a beacon says its sender has, and tell whether some of it is news to ask for."""
+        ours = self._heads.states.get(self._current_stream)
+        claims = beacon.vector
+        if beacon.blocks and beacon.current_stream not in {claim.stream for claim in claims}:
+            claims = (*claims, Claim(beacon.current_stream, beacon.blocks, is_roster=False))
+        if not is_current:
+            return self._peers.learn(peer, claims, self._heads)
+        peer.our_stream = self._current_stream
+        if beacon.digest == self._heads.digest():
+            peer.difference = Difference(0, 0)
+            peer.our_blocks = 0 if ours is None else ours.blocks
+            return self._peers.replace(peer, (), self._heads)
+        if not beacon.vector:
+            return self._peers.learn(peer, claims, self._heads)
+        peer.difference = difference(claims, self._heads.states)
+        peer.our_blocks = next((claim.blocks for claim in claims if claim.stream == self._current_stream), 0)
+        return self._peers.replace(peer, claims, self._heads)
+
+    def _return_beacon(self, peer: Peer, now_s: float) -> None:
+        """Show a peer its own newest beacon: it has lost count, as after a restart with an unset clock or a restore."""
+        if peer.returned_at_s is None or now_s - peer.returned_at_s >= RETURN_BEACON_EVERY_S:
+            peer.returned_at_s = now_s
+            self._publish_to(peer.origin, Kind.GIVE, peer.beacon)
+
+    def _compare(self, beacon: Beacon, peer: Peer, now_s: float) -> None:
+        """Ask for the heads of the buckets that differ where the streams were too many to list."""
+        pair = (beacon.digest, self._heads.digest())
+        if beacon.vector or pair[0] == pair[1] or now_s < self._compare_next_s:
+            return
+        if peer.compared == pair and peer.compared_at_s is not None and now_s - peer.compared_at_s < COMPARE_AGAIN_S:
+            return
+        self._compare_next_s = now_s + COMPARE_EVERY_S
+        peer.compared, peer.compared_at_s = pair, now_s
+        self._publish_to(peer.origin, Kind.PULL, encode_bucket_digests(self._heads.bucket_digests()))
+
+    def _listed(self, payload: bytes, peer: Peer, now_s: float) -> None:
+        listed = decode_heads(payload)
+        if peer.compared_at_s is None:
+            raise Garbage("unasked")
+        if self._peers.learn(peer, listed.claims, self._heads):
+            self._pulls.look_again(now_s)
+        ours = self._heads.in_buckets(listed.buckets)
+        peer.difference = difference(listed.claims, ours)
+        if self._current_stream in ours:
+            theirs = {claim.stream: claim.blocks for claim in listed.claims}
+            peer.our_blocks = theirs.get(self._current_stream, 0)
+
+    def _hear(self, beacon: Beacon, peer: Peer) -> None:
+        states = self._heads.states
+        is_ahead = any(stream in states and states[stream].origin == self._me for stream in peer.ahead)
+        self._out.append(
+            fx.PeerHeard(
+                origin=peer.origin,
+                counter=beacon.counter,
+                clock=beacon.clock,
+                version=beacon.version,
+                our_stream=peer.our_stream,
+                our_blocks=peer.our_blocks,
+                missing_here=peer.difference.missing_here,
+                missing_there=peer.difference.missing_there,
+                is_ahead_of_us=is_ahead,
+            )
+        )
+
+    def _frames(self, message: Frames, peer: Peer, *, is_answer: bool, now_s: float) -> None:
+        request = self._pulls.answered(peer.origin, message, now_s) if is_answer else 0
+        dropped: set[str] = set()
+        for frame in message.frames:
+            try:
+                block = read_frame(frame)
+            except BlockRefused as refused:
+                dropped.add(f"frame {refused.check}")
+                continue
+            reason = self._intake.offer(block, peer.origin, request, self._heads.states, now_s)
+            if reason is None:
+                self._pulls.queued(request)
+            elif reason == "early":
+                # What lies between is missing here, and whoever sends this has it.
+                header = block.header
+                state = self._heads.states.get(header.stream)
+                claim = Claim(header.stream, header.n + 1, is_roster=state is not None and state.is_roster)
+                if self._peers.learn(peer, [claim], self._heads):
+                    self._pulls.look_again(now_s)
+            elif reason != "known":
+                dropped.add(reason)
+        for reason in sorted(dropped):
+            self._drop(reason, peer.origin)
+
+    # What is to be done.
+
+    def _work(self, now_s: float) -> None:
+        """Do what is due and set the timer for what will be."""
+        if self._storing is not None and self._storing[2] <= now_s:
+            self._persist_failed(self._storing[0], now_s)
+        self._persist(now_s)
+        self._pulls.close_done(now_s)
+        if self._links:
+            self._ask(now_s)
+            self._give(now_s)
+            if self._beacon_due_s <= now_s:
+                self._send_beacon(now_s)
+        due_s = self._due_s(now_s)
+        if due_s != self._timer_s and due_s != _NEVER:
+            self._timer_s = due_s
+            self._out.append(fx.SetTimer(TIMER, due_s))
+
+    def _due_s(self, now_s: float) -> float:
+        due_s = _NEVER
+        if self._storing is not None:
+            due_s = self._storing[2]
+        elif self._paused_until_s > now_s:
+            due_s = self._paused_until_s
+        if self._links:
+            asking_s = max(self._pulls.due_s(), self._paused_until_s)
+            due_s = min(due_s, asking_s, self._gives.due_s(now_s), self._beacon_due_s)
+        return due_s
+
+    def _persist(self, now_s: float) -> None:
+        if self._storing is not None or now_s < self._paused_until_s:
+            return
+        batch = self._intake.next_batch()
+        if batch:
+            publishers = {waiting.publisher for waiting in batch}
+            token = self._next_token()
+            self._storing = (token, batch, now_s + PERSIST_WITHIN_S)
+            publisher = publishers.pop() if len(publishers) == 1 else None
+            self._out.append(fx.Persist(token, tuple(waiting.frame for waiting in batch), publisher))
+
+    def _ask(self, now_s: float) -> None:
+        if now_s < self._paused_until_s:
+            return
+        for question in self._pulls.ask(now_s):
+            self._publish(Kind.PULL, encode_ranges(question.ranges), qos=1, to=question.to)
+
+    def _give(self, now_s: float) -> None:
+        while (answer := self._gives.next_answer(now_s)) is not None:
+            if answer.ranges:
+                token = self._next_token()
+                self._gives.loading(token, answer, now_s)
+                self._out.append(fx.Load(token, answer.ranges, ANSWER_BYTES_MAX))
+            else:
+                # Say at once that there is nothing, so that the other one asks somebody else.
+                self._publish_to(answer.requester, Kind.GIVE, encode_frames([], request=answer.request))
+
+    def _tell(self, now_s: float) -> None:
+        """Send the beacon soon: something in it changed."""
+        self._is_beacon_news = True
+        gap_s = max(BEACON_GAP_S, BEACON_GAP_PER_PRESENT_PEER_S * self._peers.present_count(now_s))
+        self._beacon_due_s = min(self._beacon_due_s, max(now_s, self._beacon_sent_s + gap_s))
+
+    def _send_beacon(self, now_s: float) -> None:
+        self._counter += 1
+        ours = self._heads.states.get(self._current_stream) or StreamState(self._me, False, 0, 0, NO_BLOCK_BEFORE)
+        beacon = Beacon(
+            counter=self._counter,
+            clock=self._clock,
+            free_space=self._free_space,
+            version=self._version,
+            current_stream=self._current_stream or bytes(8),
+            blocks=ours.blocks,
+            block_hash=ours.block_hash,
+            digest=self._heads.digest(),
+            vector=self._heads.vector(),
+        )
+        payload = encode_beacon(beacon, group=self._group, sign=self._sign)
+        self._out.append(Publish(Kind.HEAD, None, payload, qos=1 if self._is_beacon_news else 0, is_retained=True))
+        self._is_beacon_news = False
+        self._beacon_sent_s = now_s
+        self._beacon_due_s = now_s + BEACON_EVERY_S * self._rng.uniform(1 - BEACON_JITTER, 1 + BEACON_JITTER)
+
+    def _move_heads(self, states: Mapping[bytes, StreamState], now_s: float) -> list[bytes]:
+        moved = self._heads.move(states)
+        if moved:
+            self._peers.moved(moved, self._heads)
+            self._pulls.look_again(now_s)
+            self._tell(now_s)
+        return moved
+
+    def _publish_to(self, origin: bytes, kind: Kind, payload: bytes) -> None:
+        peer = self._peers.get(origin)
+        if peer is not None:
+            self._publish(kind, payload, qos=1, to=peer.node_id)
+
+    def _publish(self, kind: Kind, payload: bytes, *, qos: int, to: str | None = None) -> None:
+        self._out.append(Publish(kind, to, payload, qos, is_retained=False))
+
+    def _drop(self, reason: str, publisher: bytes | None) -> None:
+        self._out.append(Dropped(reason, publisher))
+
+    def _next_token(self) -> int:
+        self._token += 1
+        return self._token

@@ -1,0 +1,212 @@
+"""What the other members are known to have: only where they are ahead of us, so that a thousand streams stay small.
+
+Not who they are (the roster) and not asking them (`pulls`). Owns the bound on what peers can make us remember. A claim
+is hearsay: it decides whom to ask, never what is true; one that turns out empty is left alone for longer and longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from random import Random
+from typing import NamedTuple
+
+from node.ledger.heads import StreamState
+from node.ledger.names import node_id
+from node.sync.limits import Budget
+from node.sync.messages import Claim
+from node.sync.vector import Heads
+
+CLAIMS_PER_PEER_MAX = 4_096
+CLAIMS_MAX = 16_384  # about 130 B each
+FAILURES_KEPT_PER_PEER_MAX = 256
+# A peer that was heard within this counts as present.
+PRESENT_S = 60.0
+# After each answer without the block: 1, 2, 4 ... 60 s; who goes on promising is asked once an hour.
+RETRY_S_MAX = 60.0
+RETRIES_BEFORE_GIVING_UP = 12
+GIVEN_UP_S = 3_600.0
+# One verification of a beacon costs about 60 µs; honest ones come at most once a second and broker.
+BEACONS_PER_S, BEACONS_BURST = 4.0, 20.0
+MESSAGES_PER_S, MESSAGES_BURST = 200.0, 400.0
+BYTES_PER_S, BYTES_BURST = 4_194_304.0, 8_388_608.0
+
+
+class Failure(NamedTuple):
+    """How often in a row a peer did not give a block it claimed, and until when it is not asked for it again."""
+
+    count: int
+    until_s: float
+
+
+class Difference(NamedTuple):
+    """A vector against our heads, in blocks."""
+
+    missing_here: int
+    missing_there: int
+
+
+def difference(claims: Iterable[Claim], ours: Mapping[bytes, StreamState]) -> Difference:
+    """Count what a vector has beyond these heads of ours, and they beyond it."""
+    theirs = {claim.stream: claim.blocks for claim in claims}
+    here = sum(max(0, blocks - (ours[stream].blocks if stream in ours else 0)) for stream, blocks in theirs.items())
+    there = sum(max(0, state.blocks - theirs.get(stream, 0)) for stream, state in ours.items())
+    return Difference(here, there)
+
+
+class Peer:
+    """One member as heard: its newest beacon, and where it is ahead of us."""
+
+    __slots__ = (
+        "ahead",
+        "beacon",
+        "beacons",
+        "bytes",
+        "compared",
+        "compared_at_s",
+        "counter",
+        "difference",
+        "failures",
+        "heard_at_s",
+        "messages",
+        "node_id",
+        "origin",
+        "our_blocks",
+        "our_stream",
+        "public_key",
+        "returned_at_s",
+    )
+
+    def __init__(self, origin: bytes, public_key: bytes) -> None:
+        self.origin = origin
+        self.public_key = public_key
+        self.node_id = node_id(origin)
+        self.counter = -1
+        self.beacon = b""
+        self.heard_at_s: float | None = None
+        self.ahead: dict[bytes, Claim] = {}
+        self.failures: dict[bytes, Failure] = {}
+        self.difference = Difference(0, 0)
+        self.our_stream, self.our_blocks = b"", 0
+        self.compared: tuple[bytes, bytes] | None = None
+        self.compared_at_s: float | None = None
+        self.returned_at_s: float | None = None
+        self.beacons = Budget(BEACONS_PER_S, BEACONS_BURST)
+        self.messages = Budget(MESSAGES_PER_S, MESSAGES_BURST)
+        self.bytes = Budget(BYTES_PER_S, BYTES_BURST)
+
+    def is_present(self, now_s: float) -> bool:
+        """Tell whether a live beacon came within the last minute."""
+        return self.heard_at_s is not None and now_s - self.heard_at_s <= PRESENT_S
+
+    def may_be_asked(self, stream: bytes, now_s: float) -> bool:
+        """Tell whether its claim on a stream is worth asking for now."""
+        failure = self.failures.get(stream)
+        return failure is None or failure.until_s <= now_s
+
+
+class Peers:
+    """All members but ourselves."""
+
+    def __init__(self, members: Mapping[bytes, bytes], me: bytes) -> None:
+        self._me = me
+        self._by_origin: dict[bytes, Peer] = {}
+        self._claimers: set[bytes] = set()
+        self._claim_count = 0
+        # One bytes object for each stream, however many peers name it.
+        self._names: dict[bytes, bytes] = {}
+        self.change(members)
+
+    def change(self, members: Mapping[bytes, bytes]) -> None:
+        """Take over who the members are; what those who are gone had said is forgotten."""
+        for origin in [origin for origin in self._by_origin if origin not in members]:
+            self._forget_claims(self._by_origin.pop(origin))
+        for origin, public_key in members.items():
+            if origin != self._me and origin not in self._by_origin:
+                self._by_origin[origin] = Peer(origin, public_key)
+
+    def get(self, origin: bytes) -> Peer | None:
+        """Return a member other than us."""
+        return self._by_origin.get(origin)
+
+    def present_count(self, now_s: float) -> int:
+        """Count those heard within the last minute."""
+        return sum(peer.is_present(now_s) for peer in self._by_origin.values())
+
+    def claimers(self) -> list[Peer]:
+        """Return those who are ahead of us somewhere, in an order that depends on nothing but their names."""
+        return [self._by_origin[origin] for origin in sorted(self._claimers)]
+
+    def learn(self, peer: Peer, claims: Iterable[Claim], heads: Heads) -> bool:
+        """Add what a peer claims to have beyond us, and tell whether that was news."""
+        is_news = False
+        for claim in claims:
+            known = peer.ahead.get(claim.stream)
+            if claim.blocks <= heads.blocks(claim.stream) or (known is not None and _covers(known, claim)):
+                continue
+            if known is None:
+                if len(peer.ahead) >= CLAIMS_PER_PEER_MAX or self._claim_count >= CLAIMS_MAX:
+                    continue
+                self._claim_count += 1
+            stream = self._names.setdefault(claim.stream, claim.stream)
+            peer.ahead[stream] = claim._replace(stream=stream)
+            is_news = True
+        if peer.ahead:
+            self._claimers.add(peer.origin)
+        return is_news
+
+    def replace(self, peer: Peer, claims: Iterable[Claim], heads: Heads) -> bool:
+        """Take over a whole vector in place of what was known, and tell whether it holds news."""
+        known = set(peer.ahead.values())
+        self._forget_claims(peer)
+        self.learn(peer, claims, heads)
+        return not known.issuperset(peer.ahead.values())
+
+    @property
+    def has_claims(self) -> bool:
+        """Tell whether anybody is ahead of us anywhere."""
+        return bool(self._claimers)
+
+    def moved(self, streams: Iterable[bytes], heads: Heads) -> None:
+        """Forget what we have caught up with."""
+        for origin in list(self._claimers):
+            peer = self._by_origin[origin]
+            for stream in streams:
+                claim = peer.ahead.get(stream)
+                if claim is not None and claim.blocks <= heads.blocks(stream):
+                    del peer.ahead[stream]
+                    self._claim_count -= 1
+                    peer.failures.pop(stream, None)
+            if not peer.ahead:
+                self._claimers.discard(origin)
+        if not self._claimers:
+            self._names.clear()
+
+    def failed(self, peer: Peer, stream: bytes, now_s: float, rng: Random) -> None:
+        """Remember that a peer did not give what it claims of a stream."""
+        before = peer.failures.pop(stream, None)
+        count = 1 if before is None else before.count + 1
+        wait_s = min(2.0 ** (count - 1), RETRY_S_MAX) if count <= RETRIES_BEFORE_GIVING_UP else GIVEN_UP_S
+        if len(peer.failures) >= FAILURES_KEPT_PER_PEER_MAX:
+            # So many empty claims are no accident: the claim goes, and with it the reason to ask.
+            if peer.ahead.pop(stream, None) is not None:
+                self._claim_count -= 1
+            return
+        peer.failures[stream] = Failure(count, now_s + wait_s * rng.uniform(0.8, 1.2))
+
+    def gave(self, peer: Peer, stream: bytes) -> None:
+        """Remember that a peer gave something new of a stream."""
+        peer.failures.pop(stream, None)
+
+    def forgive(self) -> None:
+        """Let everybody be asked for everything again: the roster grew, or a person wants it now."""
+        for peer in self._by_origin.values():
+            peer.failures.clear()
+
+    def _forget_claims(self, peer: Peer) -> None:
+        self._claim_count -= len(peer.ahead)
+        peer.ahead = {}
+        self._claimers.discard(peer.origin)
+
+
+def _covers(known: Claim, claim: Claim) -> bool:
+    return known.blocks >= claim.blocks and (known.is_roster or not claim.is_roster)

@@ -1,0 +1,214 @@
+"""Asking for blocks that others have: whom, for what, how much at once, and what then.
+
+Not giving (`gives`). The life of one question:
+
+1. one member, drawn by lot from those whose beacons cover the most urgent streams, is asked;
+2. where nothing comes for 3 s, another one who covers it is asked, once;
+3. where nothing comes again, everybody is (`any`);
+4. whoever answered without a block that they claim, or did not answer, is not asked for that stream for a while.
+
+A roster goes before everything else: who may write must be known before what they wrote can be judged.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import NamedTuple
+
+from node.ledger.heads import BlockRange
+from node.sync.intake import Intake
+from node.sync.limits import Budget
+from node.sync.messages import ANY, RANGES_PER_PULL_MAX, REQUEST_MAX, Frames, Ranges
+from node.sync.peers import Peer, Peers
+from node.sync.vector import Heads
+
+QUESTIONS_MAX = 4
+# What one range may ask for; an answer holds 256 KiB, and the smallest frame has about 200 bytes.
+BLOCKS_PER_RANGE_MAX = 1_024
+ANSWER_WITHIN_S = 3.0
+ANSWER_JITTER_S = 1.0
+# Holders wait up to 2 s before they answer everybody's question.
+ANY_ANSWER_WITHIN_S = 6.0
+# While somebody is ahead of us and not all questions are out.
+LOOK_EVERY_S = 1.0
+# A peer refuses more than 64 pulls a minute of one member; we stay below what it would count.
+PULLS_PER_S, PULLS_BURST = 0.8, 12.0
+
+
+class Question(NamedTuple):
+    """A pull to send: to a node id or ANY."""
+
+    to: str
+    ranges: Ranges
+
+
+class _Open:
+    """A question that is out. `waiting` are the frames of its answers that are not on the disk yet."""
+
+    __slots__ = ("asked", "deadline_s", "is_answered", "is_cut", "moved", "peer", "ranges", "waiting")
+
+    def __init__(self, peer: Peer | None, ranges: dict[bytes, BlockRange], asked: list[bytes]) -> None:
+        self.peer = peer
+        self.ranges = ranges
+        self.asked = asked
+        self.deadline_s = 0.0
+        self.is_answered = False
+        self.is_cut = False
+        self.moved: set[bytes] = set()
+        self.waiting = 0
+
+
+class Pulls:
+    """The questions that are out."""
+
+    def __init__(self, peers: Peers, heads: Heads, intake: Intake, rng: Random) -> None:
+        self._peers = peers
+        self._heads = heads
+        self._intake = intake
+        self._rng = rng
+        self._open: dict[int, _Open] = {}
+        self._request = rng.randrange(REQUEST_MAX)
+        self._budgets: dict[bytes, Budget] = {}
+        self._next_look_s = 0.0
+        self.is_roster_only = False
+
+    def due_s(self) -> float:
+        """Return when `ask` has something to do by itself: an answer overdue, or somebody who may be asked again."""
+        deadlines = [question.deadline_s for question in self._open.values() if not question.is_answered]
+        if len(self._open) < QUESTIONS_MAX and self._peers.has_claims:
+            deadlines.append(self._next_look_s)
+        return min(deadlines, default=float("inf"))
+
+    def look_again(self, now_s: float) -> None:
+        """Something changed: look at once whether there is something to ask for."""
+        self._next_look_s = now_s
+
+    def ask(self, now_s: float) -> list[Question]:
+        """Ask again what is overdue and as much new as may be out at once."""
+        questions = []
+        for request, question in list(self._open.items()):
+            if not question.is_answered and question.deadline_s <= now_s:
+                questions.extend(self._give_up(request, question, now_s))
+        if now_s >= self._next_look_s:
+            questions.extend(self._ask_new(now_s))
+        return questions
+
+    def answered(self, publisher: bytes, frames: Frames, now_s: float) -> int:
+        """Note an answer and return the request its frames belong to, or 0 where nobody asked for it."""
+        question = self._open.get(frames.request)
+        if question is None or (question.peer is not None and question.peer.origin != publisher):
+            return 0
+        if question.peer is None and not frames.frames:
+            # Nobody can say for everybody that there is nothing.
+            return 0
+        question.deadline_s = now_s + ANSWER_WITHIN_S
+        question.is_answered |= frames.is_last
+        question.is_cut |= frames.is_cut
+        return frames.request
+
+    def queued(self, request: int) -> None:
+        """Count a frame of an answer that went into the in-queue."""
+        if request in self._open:
+            self._open[request].waiting += 1
+
+    def stored(self, requests: list[int], moved: list[bytes]) -> None:
+        """Note that these frames left the in-queue, and which streams moved by their transaction."""
+        for request in requests:
+            question = self._open.get(request)
+            if question is not None:
+                question.waiting -= 1
+                question.moved.update(stream for stream in moved if stream in question.ranges)
+
+    def forget(self, requests: list[int]) -> None:
+        """Drop the questions whose answers could not be stored here: that is nobody else's fault."""
+        for request in requests:
+            self._open.pop(request, None)
+
+    def close_done(self, now_s: float) -> None:
+        """Close the questions whose last answer is on the disk, and judge who answered them."""
+        for request, question in list(self._open.items()):
+            if question.is_answered and question.waiting == 0:
+                del self._open[request]
+                self._judge(question, now_s)
+                self._next_look_s = now_s
+
+    def _judge(self, question: _Open, now_s: float) -> None:
+        peer = question.peer
+        if peer is None or self._peers.get(peer.origin) is not peer:
+            return
+        for stream, asked in question.ranges.items():
+            if stream in question.moved or self._heads.blocks(stream) > asked.first:
+                self._peers.gave(peer, stream)
+            elif not (question.is_cut and question.moved):
+                self._peers.failed(peer, stream, now_s, self._rng)
+
+    def _give_up(self, request: int, question: _Open, now_s: float) -> list[Question]:
+        """Ask somebody else for what did not come, then everybody, then nobody."""
+        del self._open[request]
+        self._judge(question, now_s)
+        self._next_look_s = now_s
+        ranges = {
+            stream: asked for stream, asked in question.ranges.items() if self._heads.blocks(stream) <= asked.first
+        }
+        if question.peer is None or not ranges or question.moved:
+            return []
+        if len(question.asked) == 1:
+            others = [
+                peer
+                for peer in self._peers.claimers()
+                if peer.origin not in question.asked and any(stream in peer.ahead for stream in ranges)
+            ]
+            if others:
+                peer = self._rng.choice(others)
+                theirs = {stream: asked for stream, asked in ranges.items() if stream in peer.ahead}
+                return self._send(peer, theirs, [*question.asked, peer.origin], now_s)
+        return self._send(None, ranges, question.asked, now_s)
+
+    def _ask_new(self, now_s: float) -> list[Question]:
+        questions: list[Question] = []
+        taken = {stream for question in self._open.values() for stream in question.ranges}
+        claimers = self._peers.claimers()
+        self._rng.shuffle(claimers)
+        is_roster_turn = self.is_roster_only or any(
+            claim.is_roster and (stream in taken or peer.may_be_asked(stream, now_s))
+            for peer in claimers
+            for stream, claim in peer.ahead.items()
+        )
+        for peer in claimers:
+            if len(self._open) >= QUESTIONS_MAX:
+                break
+            ranges = self._ranges_of(peer, taken, is_roster_turn, now_s)
+            if ranges and self._budget(peer).has(1, now_s):
+                taken.update(ranges)
+                questions.extend(self._send(peer, ranges, [peer.origin], now_s))
+        self._next_look_s = now_s + LOOK_EVERY_S
+        return questions
+
+    def _ranges_of(self, peer: Peer, taken: set[bytes], is_roster_turn: bool, now_s: float) -> dict[bytes, BlockRange]:
+        ranges: dict[bytes, BlockRange] = {}
+        for stream, claim in peer.ahead.items():
+            if stream in taken or (is_roster_turn and not claim.is_roster) or not peer.may_be_asked(stream, now_s):
+                continue
+            first = self._intake.expected(stream, self._heads.states)
+            if first < claim.blocks:
+                ranges[stream] = BlockRange(stream, first, min(claim.blocks, first + BLOCKS_PER_RANGE_MAX))
+            if len(ranges) == RANGES_PER_PULL_MAX:
+                break
+        return ranges
+
+    def _send(
+        self, peer: Peer | None, ranges: dict[bytes, BlockRange], asked: list[bytes], now_s: float
+    ) -> list[Question]:
+        if peer is not None and not self._budget(peer).take(1, now_s):
+            return []
+        # 0 means that nobody asked.
+        self._request = self._request % REQUEST_MAX + 1
+        question = _Open(peer, ranges, asked)
+        within_s = ANSWER_WITHIN_S if peer is not None else ANY_ANSWER_WITHIN_S
+        question.deadline_s = now_s + within_s + self._rng.uniform(-1, 1) * ANSWER_JITTER_S
+        self._open[self._request] = question
+        to = ANY if peer is None else peer.node_id
+        return [Question(to, Ranges(self._request, tuple(ranges.values())))]
+
+    def _budget(self, peer: Peer) -> Budget:
+        return self._budgets.setdefault(peer.origin, Budget(PULLS_PER_S, PULLS_BURST))
