@@ -167,6 +167,11 @@ class BreakerStorage(pybreaker.CircuitBreakerStorage):
         self.record = msgspec.structs.replace(self.record, **fields)
 
 
+def storage_of(connection: sqlite3.Connection, name: str, moment: Moment) -> BreakerStorage:
+    """Return the storage of a breaker as it stands at this moment."""
+    return BreakerStorage(name, load_breaker(connection, name, moment), moment.boottime_ms)
+
+
 def breaker_over(storage: BreakerStorage) -> pybreaker.CircuitBreaker:
     """Return pybreaker's machine over this storage; it raises the fault itself when it opens."""
     return pybreaker.CircuitBreaker(

@@ -14,8 +14,8 @@ from hashlib import sha256
 
 import msgspec
 
-from node.domain.recipes import Recipe, amounts
-from node.planner.plan import DietClass, Plan, PlannedDish, Snapshot, snapshot_id
+from node.domain.recipes import Recipe, amounts, is_plannable
+from node.planner.plan import DietClass, Snapshot, snapshot_id
 
 SCHEMA = "plan-request/1"
 # A recipe list of one or two people would say too much about them.
@@ -93,7 +93,13 @@ class Asked:
 
 def make_request(snapshot: Snapshot) -> Asked | None:
     """Return the question for a snapshot, None where too few people are left to ask for."""
-    shown, kept_back = _shown_classes(snapshot.classes)
+    recipes = tuple(each for each in snapshot.recipes if is_plannable(each) and each.meal in snapshot.meals)
+    known = {each.recipe_id for each in recipes}
+    classes_of_now = tuple(
+        DietClass(each.label, each.people, tuple(name for name in each.recipes if name in known))
+        for each in snapshot.classes
+    )
+    shown, kept_back = _shown_classes(classes_of_now)
     if not shown:
         return None
     shown.sort(key=lambda group: (-sum(each.people for each in group), _common(group)))
@@ -101,7 +107,8 @@ def make_request(snapshot: Snapshot) -> Asked | None:
     classes = tuple(
         DietClass(label, sum(each.people for each in group), _common(list(group))) for label, group in members.items()
     )
-    asked_for = msgspec.structs.replace(snapshot, classes=classes, people=sum(each.people for each in classes))
+    people = sum(each.people for each in classes)
+    asked_for = msgspec.structs.replace(snapshot, classes=classes, people=people, recipes=recipes)
     body = msgspec.json.encode(_on_wire(asked_for), order="deterministic")
     return Asked(asked_for, members, tuple(kept_back), body) if len(body) <= REQUEST_BYTES_MAX else None
 
@@ -142,7 +149,6 @@ def _on_wire(snapshot: Snapshot) -> PlanRequest:
         recipes=tuple(
             RecipeOnWire(recipe.recipe_id, recipe.meal, recipe.minutes, _portion(recipe))
             for recipe in sorted(snapshot.recipes, key=lambda recipe: recipe.recipe_id)
-            if recipe.portions > 0
         ),
         classes=tuple(ClassOnWire(each.label, each.people, each.recipes) for each in snapshot.classes),
     )
@@ -151,46 +157,3 @@ def _on_wire(snapshot: Snapshot) -> PlanRequest:
 def _portion(recipe: Recipe) -> dict[str, int]:
     needed = amounts(recipe, recipe.portions)
     return {item_id: -(-milli // (recipe.portions * _MILLI)) for item_id, milli in sorted(needed.items())}
-
-
-def in_our_words(asked: Asked, plan: Plan, ours: Snapshot) -> Plan:
-    """Return a valid plan about the classes shown as one about our own: merged portions shared out again.
-
-    Those kept back join dishes of the plan that they can eat, in its order. Whether there is enough for them is the
-    validator's to say, as about everything else.
-    """
-    left = {(day, meal, each.label): each.people for day in ours.days for meal in ours.meals for each in ours.classes}
-    dishes = []
-    for dish in plan.dishes:
-        portions: dict[str, int] = {}
-        for label, count in sorted(dish.portions.items()):
-            _share_out(portions, left, dish, asked.members[label], count)
-        for each in asked.kept_back:
-            if dish.recipe_id in each.recipes:
-                _share_out(portions, left, dish, (each,), left.get((dish.day, dish.meal, each.label), 0))
-        dishes.append(msgspec.structs.replace(dish, portions={label: n for label, n in portions.items() if n}))
-    return Plan(snapshot_id(ours), plan.planner, tuple(dishes), plan.reasons)
-
-
-def _share_out(
-    portions: dict[str, int],
-    left: dict[tuple[str, str, str], int],
-    dish: PlannedDish,
-    group: tuple[DietClass, ...],
-    count: int,
-) -> None:
-    """Give `count` portions to the classes of a group by largest remainder, those still unserved first."""
-    needs = {each.label: left.get((dish.day, dish.meal, each.label), 0) for each in group}
-    if sum(needs.values()) < count:
-        needs = {each.label: each.people for each in group}
-    whole = sum(needs.values())
-    if not whole or not count:
-        return
-    shares = {label: count * need // whole for label, need in needs.items()}
-    by_remainder = sorted(needs, key=lambda label: (-(count * needs[label] % whole), label))
-    for label in by_remainder[: count - sum(shares.values())]:
-        shares[label] += 1
-    for label, share in shares.items():
-        portions[label] = portions.get(label, 0) + share
-        place = (dish.day, dish.meal, label)
-        left[place] = max(0, left.get(place, 0) - share)

@@ -97,7 +97,7 @@ def test_the_date_of_the_planner_does_not_matter() -> None:
 
 @pytest.mark.parametrize("answer", ["drip", "late"])
 def test_the_total_deadline_cuts_whatever_is_still_coming(answer: str) -> None:
-    """A drip restarts httpx's own timeout at each byte. The bound here is far above the deadline, far below for ever."""
+    """A drip restarts httpx's own timeout at each byte. The bound here is far above the deadline and below any other."""
     deadlines = Deadlines(connect_s=1, first_byte_s=5, between_bytes_s=5, total_s=0.3)
     before_s = clock.monotonic_s()
     fault, stand_in, _waits = asking(answer, deadlines=deadlines)
@@ -162,7 +162,8 @@ def test_an_address_that_is_none_is_said(url: str) -> None:
 def test_the_planner_of_the_demo_answers_and_ends_with_its_parent() -> None:
     starter = (
         "import subprocess, sys\n"
-        "child = subprocess.Popen([sys.executable, 'deploy/central_planner.py', '--port', '0'], stdout=subprocess.PIPE)\n"
+        "command = [sys.executable, 'deploy/central_planner.py', '--port', '0']\n"
+        "child = subprocess.Popen(command, stdout=subprocess.PIPE)\n"
         "print(child.stdout.readline().decode().strip(), flush=True)\n"
         "sys.stdin.read()\n"
     )
