@@ -22,11 +22,23 @@ _SECRET_BYTES = 32
 
 
 def make_card(tx: Transaction, *, addresses: Sequence[str], certificate: bytes | None) -> Card:
-    """Make the open card of this market. `addresses` are host:port of its broker, `certificate` the broker's (DER)."""
-    roster = load_roster(tx.connection)
-    (us,) = tx.connection.execute("SELECT origin FROM writer WHERE id = 1").fetchone()
-    (name,) = tx.connection.execute("SELECT value FROM setting WHERE key = 'name'").fetchone()
-    founder = tx.connection.execute(
+    """Make the open card of this market, in place of the last. Arguments as for `build_card`."""
+    card = build_card(tx.connection, tx.moment, addresses=addresses, certificate=certificate)
+    tx.connection.execute(
+        "INSERT OR REPLACE INTO card (id, nonce, secret, text, made_ms) VALUES (1, ?, ?, ?, ?)",
+        (card.nonce, card.secret, encode_card(card), card.made_ms),
+    )
+    return card
+
+
+def build_card(
+    connection: sqlite3.Connection, moment: Moment, *, addresses: Sequence[str], certificate: bytes | None
+) -> Card:
+    """Return a new card that is not open yet. `addresses` are host:port of our broker, `certificate` its own (DER)."""
+    roster = load_roster(connection)
+    (us,) = connection.execute("SELECT origin FROM writer WHERE id = 1").fetchone()
+    (name,) = connection.execute("SELECT value FROM setting WHERE key = 'name'").fetchone()
+    founder = connection.execute(
         "SELECT public_key, nonce, stream, seq FROM member WHERE origin = ?", (roster.founder,)
     ).fetchone()
     if founder is None or us not in roster.keys:
@@ -36,25 +48,20 @@ def make_card(tx: Transaction, *, addresses: Sequence[str], certificate: bytes |
             N_("Run larder rebuild, then try again."),
         )
     founder_key, founder_nonce, stream, seq = founder
-    card = Card(
+    return Card(
         group=roster.group,
         founder_key=founder_key,
         founder_nonce=founder_nonce,
         public_key=roster.keys[us],
         name=name,
-        members=members_count(tx.connection),
+        members=members_count(connection),
         addresses=list(addresses),
         certificate=certificate if certificate and len(certificate) <= CERTIFICATE_BYTES_MAX else None,
         nonce=os.urandom(NONCE_BYTES),
         secret=urlsafe_b64encode(os.urandom(_SECRET_BYTES)).decode("ascii").rstrip("="),
-        made_ms=max(0, tx.moment.wall_ms),
-        roster=_founding_frames(tx.connection, stream, seq) if us == roster.founder else [],
+        made_ms=max(0, moment.wall_ms),
+        roster=_founding_frames(connection, stream, seq) if us == roster.founder else [],
     )
-    tx.connection.execute(
-        "INSERT OR REPLACE INTO card (id, nonce, secret, text, made_ms) VALUES (1, ?, ?, ?, ?)",
-        (card.nonce, card.secret, encode_card(card), card.made_ms),
-    )
-    return card
 
 
 def open_card(connection: sqlite3.Connection, moment: Moment) -> Card | None:

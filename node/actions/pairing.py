@@ -36,7 +36,10 @@ SEEN_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """What a pairing did. `digits` is empty where the card was answered before."""
+    """What a pairing did. `digits` is empty where the card was answered before.
+
+    `our_card` is the fresh card that the other market has not seen and needs now, None where it has ours already.
+    """
 
     name: str
     node_id: str
@@ -44,6 +47,7 @@ class Paired:
     meeting: Meeting
     facts_carried: int
     is_known: bool
+    our_card: Card | None
 
 
 def add_peer(
@@ -52,17 +56,19 @@ def add_peer(
     who: int,
     theirs: Card,
     load_signer: Callable[[], Signer],
+    fresh: Card | None = None,
     yes: frozenset[str] = frozenset(),
 ) -> Paired:
-    """Pair with the market whose card this is. Needs our own open card, unless this card was answered before.
+    """Pair with the market whose card this is, by our own open card, or by a `fresh` one where none is open.
 
     Raises NeedsYes with the digits to compare; Refused where the two cannot be one group, or where it was retired.
     """
     _check_may_pair(tx, theirs)
     if _is_answered(tx, theirs):
         _keep_peer(tx, theirs, our_secret=None)
-        return Paired(theirs.name, theirs.node_id, "", Meeting.SAME_GROUP, 0, is_known=True)
-    ours = open_card(tx.connection, tx.moment)
+        return Paired(theirs.name, theirs.node_id, "", Meeting.SAME_GROUP, 0, is_known=True, our_card=None)
+    waiting = open_card(tx.connection, tx.moment)
+    ours = waiting or fresh
     if ours is None:
         raise Refused(
             "pair.no_card",
@@ -80,7 +86,9 @@ def add_peer(
         enrol(tx, theirs, who=who)
     _keep_peer(tx, theirs, our_secret=ours.secret)
     use_up_card(tx)
-    return Paired(theirs.name, theirs.node_id, digits, result, carried, is_known=False)
+    return Paired(
+        theirs.name, theirs.node_id, digits, result, carried, is_known=False, our_card=None if waiting else ours
+    )
 
 
 def enrol(tx: Transaction, theirs: Card, *, who: int) -> None:

@@ -92,3 +92,8 @@ def answered(connection: sqlite3.Connection, request_id: int) -> str | None:
 def _drop_old(tx: Transaction) -> None:
     # A clock that was set back makes a request look as if it came from later than a day ahead: dropped as well.
     tx.connection.execute("DELETE FROM request WHERE abs(? - asked_ms) > ?", (tx.moment.wall_ms, REQUEST_AGE_MS_MAX))
+
+
+def drop(tx: Transaction, request_id: int) -> None:
+    """Take a request out of the table once its answer was read."""
+    tx.connection.execute("DELETE FROM request WHERE id = ?", (request_id,))

@@ -49,6 +49,10 @@ VERBS = {
     "history": N_("The last movements."),
     "par": N_("Set up to how much an item is refilled."),
     "cold": N_("Every fridge and freezer, worst first."),
+    "pair": N_("Let another market in by cards; list, retire or forget one."),
+    "peers": N_("Every other market: heard when, behind by how much."),
+    "sync": N_("Ask larder-node to exchange facts now."),
+    "log": N_("The last facts of all markets."),
     "verify": N_("Check the whole log."),
     "rebuild": N_("Make every table again from the log."),
     "tui": N_("Open the terminal screen."),
@@ -184,6 +188,18 @@ def load(verb: str) -> click.Command:
             from node.cli.cold import cold_verb
 
             return cold_verb
+        case "pair":
+            from node.cli.pairing import pair_verb
+
+            return pair_verb
+        case "peers" | "sync":
+            from node.cli import peers
+
+            return {"peers": peers.peers_verb, "sync": peers.sync_verb}[verb]
+        case "log":
+            from node.cli.log import log_verb
+
+            return log_verb
         case "tui":
             from node.cli.screen import tui_verb
 

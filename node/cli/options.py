@@ -50,7 +50,8 @@ def read_hex_id(text: str) -> bytes:
 def _keep_json(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
     desk = context.find_object(Desk)
     if desk is not None:
-        desk.is_json = value
+        # Said once is enough, before or after the name of a part of a verb.
+        desk.is_json = desk.is_json or value
 
 
 def _read_action_id(_context: click.Context, _parameter: click.Parameter, value: str | None) -> bytes:
