@@ -143,8 +143,9 @@ class LarderApp(Navigation):
             self.draw_frame()  # ages tick
             return
         self._version, self._judged_at_s = version, now_s
+        acts = self.acts
         self.look_up(
-            lambda connection: queries.status_view(connection, self.places, self.now()),
+            lambda connection: queries.status_view(connection, self.places, self.now(), acts),
             self._have_status,
             group="status",
         )

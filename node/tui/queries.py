@@ -21,6 +21,7 @@ from node.domain.lots import Lot
 from node.health import read_heartbeat
 from node.ledger import read
 from node.places import Places
+from node.tui.sharing import sharing
 from node.tui.status import Status
 
 STOCK_ROWS_MAX = 500
@@ -102,13 +103,15 @@ def judged_day(moment: Moment) -> date | None:
     return None if moment.quality is ClockQuality.NOT_SET else moment.today
 
 
-def status_view(connection: sqlite3.Connection, places: Places, moment: Moment) -> Status:
-    """Return what the status bar is made of."""
+def status_view(connection: sqlite3.Connection, places: Places, moment: Moment, acts: int = 0) -> Status:
+    """Return what the status bar is made of; `acts` is what this screen had saved when it asked."""
     return Status(
         read.market(connection).name,
         cold_status(places, moment, connection),
         read_heartbeat(places.node_heartbeat, moment),
         moment.boottime_ms,
+        sharing(connection, places, moment),
+        acts,
     )
 
 

@@ -1,36 +1,58 @@
-"""The second row of every screen, as words: the cold first, then sensors, the node, what is being saved, the clock.
+"""The second row of every screen, as words: the cold first, then sensors, peers, planner, node, what is being saved.
 
-Pure text from values. Owns principle P10 in words: `saved` is only said of a commit that has happened.
+Pure text from values. Owns principle P10 in words: `saved` is only said of a commit that has happened, and `seen by`
+only of what a peer's own word covers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from node.clock import ClockQuality, Moment
 from node.cold.watch import ColdUnit, ColdView
 from node.health import Heartbeat
 from node.language import _, error_text
+from node.ledger.read.peers import SeenBy
 from node.text import safe_text
+from node.tui.sharing import ALONE, Sharing
 from node.tui.text import age_text, both_ends, cells, temperature_text, time_of_day
 from node.tui.writer import SAY_HOLDER_S, SAY_NOT_SAVED_S, SAY_OTHER_S, SAY_SLOW_S, Backlog
 
 _NAME_CELLS = (16, 10, 6)
+# `seen by` leaves the row after `Node here` and before all else: it is about one act, and Peers says it in full.
+_SEEN_GOES = 6
 WELL = frozenset({"OK", "NO LIMIT"})  # the words of a unit that needs nobody
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the status bar is made of."""
+    """What the status bar is made of. `acts` counts what this screen had saved when it was read."""
 
     market: str
     cold: ColdView
     node: Heartbeat
     read_at_ms: int  # CLOCK_BOOTTIME
+    sharing: Sharing = ALONE
+    acts: int = 0
 
     def later_s(self, moment: Moment) -> float:
         """Return the seconds since this was read, by which every age in it has grown."""
         return max(0, moment.boottime_ms - self.read_at_ms) / 1000
+
+
+class Saving(NamedTuple):
+    """Whether everything entered is saved, and who else has it: `saved 19:07:12` and `, seen by 1 of 1`."""
+
+    words: str
+    seen: str = ""
+
+
+class _Part(NamedTuple):
+    """One piece of the row. Where it is too narrow the piece with the highest `goes` leaves first; 0 stays."""
+
+    text: str
+    goes: int
 
 
 def title_row(screen_title: str, market: str, moment: Moment, width: int) -> str:
@@ -41,35 +63,49 @@ def title_row(screen_title: str, market: str, moment: Moment, width: int) -> str
     return both_ends(f" LARDER {screen_title}", f"{safe_text(market, 30)}  {clock}", width)
 
 
-def status_row(status: Status, saving: str, moment: Moment, width: int) -> str:
+def status_row(status: Status, saving: Saving, moment: Moment, width: int) -> str:
     """Return row 2, which is never cut: the name gives way first, then what is well or is said elsewhere too."""
     later_s = status.later_s(moment)
+    parts = [*_parts(status, moment), _Part(saving.words + saving.seen, 0)]
     for name_cells in _NAME_CELLS:
-        row = _joined([_cold_part(status.cold, name_cells, later_s), *_parts(status, moment), saving])
+        cold = _cold_part(status.cold, name_cells, later_s)
+        row = _joined(cold, parts)
         if cells(row) <= width:
             return row
-    cold = _cold_part(status.cold, _NAME_CELLS[-1], later_s)
-    kept = _parts(status, moment)
-    while kept and cells(row) > width:
-        kept.pop()
-        row = _joined([cold, saving, *kept])
+    while cells(row) > width and (goes := max(part.goes for part in parts)):
+        if saving.seen and goes <= _SEEN_GOES:
+            parts[-1] = _Part(saving.words, 0)
+            saving = Saving(saving.words)
+        else:
+            parts = [part for part in parts if part.goes != goes]
+        row = _joined(cold, parts)
     return safe_text(row, width)
 
 
-def _joined(parts: list[str]) -> str:
-    return " " + " | ".join(part for part in parts if part)
+def _joined(cold: str, parts: list[_Part]) -> str:
+    return " " + " | ".join(text for text in (cold, *(part.text for part in parts)) if text)
 
 
-def _parts(status: Status, moment: Moment) -> list[str]:
-    """Return what is between the cold and the saving, the part that may go first last."""
+def _parts(status: Status, moment: Moment) -> list[_Part]:
+    """Return what is between the cold and the saving, in the order of the row."""
     later_s = status.later_s(moment)
+    sharing = status.sharing
     ages = [unit.age_s for unit in status.cold.units if unit.age_s is not None]
-    sensors = _("Sensors {age}").format(age=age_text(min(ages), later_s)) if ages else ""
-    clock = _("clock not set") if moment.quality is ClockQuality.NOT_SET else ""
-    if status.node.state == "here":
-        return [sensors, clock, _("Node here")]
-    age = f" {age_text(status.node.age_s, later_s)}" if status.node.age_s is not None else ""
-    return [sensors, _("Node away{age}").format(age=age), clock]
+    here = sharing.here(later_s)
+    node_is_here = status.node.state == "here"
+    node_age = f" {age_text(status.node.age_s, later_s)}" if status.node.age_s is not None else ""
+    return [
+        _Part(_("Sensors {age}").format(age=age_text(min(ages), later_s)) if ages else "", 4),
+        _Part(_("clock not set") if moment.quality is ClockQuality.NOT_SET else "", 2),
+        _Part("" if node_is_here else _("Node away{age}").format(age=node_age), 1),
+        _Part(
+            _("Peers {here}/{all}").format(here=here, all=len(sharing.peers)) if sharing.peers else "",
+            3 if here < len(sharing.peers) else 5,
+        ),
+        _Part(_("Planner away") if sharing.planner.state == "failing" else "", 2),
+        _Part(_("Outbox {count}").format(count=sharing.outbox) if sharing.outbox else "", 3),
+        _Part(_("Node here") if node_is_here else "", 7),
+    ]
 
 
 def _cold_part(cold: ColdView, name_cells: int, later_s: float) -> str:
@@ -94,17 +130,24 @@ def reading_text(unit: ColdUnit, later_s: float) -> str:
     return age if unit.word == unit.quality else f"{temperature_text(unit.now_milli_c)} {unit.quality} {age}"
 
 
-def saving_words(backlog: Backlog, saved_at: Moment | None) -> str:
-    """Say in a few words whether everything entered is saved."""
+def saving_words(backlog: Backlog, saved_at: Moment | None, seen: SeenBy | None) -> Saving:
+    """Say in a few words whether everything entered is saved, and how many others have it; `seen` None: not known."""
     if backlog.count == 0:
         if saved_at is None:
-            return ""
-        if saved_at.quality is ClockQuality.NOT_SET:
-            return _("saved")
-        return _("saved {time}").format(time=time_of_day(saved_at.wall_ms, saved_at.quality, seconds=True))
+            return Saving("")
+        words = _("saved")
+        if saved_at.quality is not ClockQuality.NOT_SET:
+            words = _("saved {time}").format(time=time_of_day(saved_at.wall_ms, saved_at.quality, seconds=True))
+        return Saving(words, _seen_words(seen))
     if backlog.oldest_s >= SAY_NOT_SAVED_S or backlog.fault is not None:
-        return _("NOT SAVED: {count}").format(count=backlog.count)
-    return _("saving...") if backlog.oldest_s >= SAY_SLOW_S else _("saving")
+        return Saving(_("NOT SAVED: {count}").format(count=backlog.count))
+    return Saving(_("saving...") if backlog.oldest_s >= SAY_SLOW_S else _("saving"))
+
+
+def _seen_words(seen: SeenBy | None) -> str:
+    if seen is None or seen.of == 0 or seen.is_pending:
+        return ""
+    return _(", seen by {have} of {all}").format(have=seen.have, all=seen.of)
 
 
 def saving_sentence(backlog: Backlog) -> str | None:

@@ -49,6 +49,7 @@ class Working(App[int]):
         self.status: Status | None = None
         self.screens_built: list[FactScreen] = []
         self.faults: list[str] = []
+        self.acts = 0  # what was saved since the start; an older status says nothing about who has the last of it
         self._saved_at: Moment | None = None
 
     @property
@@ -70,7 +71,8 @@ class Working(App[int]):
         if not self.is_showing:
             return
         moment = self.now()
-        self.front.draw_frame(self.status, saving_words(self.writer.backlog(), self._saved_at), moment)
+        seen = self.status.sharing.seen if self.status is not None and self.status.acts == self.acts else None
+        self.front.draw_frame(self.status, saving_words(self.writer.backlog(), self._saved_at, seen), moment)
         if self.status is not None and self.front.is_built:
             self.front.on_tick(self.status, moment)
 
@@ -114,7 +116,7 @@ class Working(App[int]):
         def done(outcome: Outcome) -> None:
             if isinstance(outcome, Saved):
                 if replaces is None:
-                    self._saved_at = self.now()
+                    self._saved_at, self.acts = self.now(), self.acts + 1
                 saved(outcome.value)
             else:
                 self._declined(outcome, declined)

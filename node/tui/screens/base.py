@@ -20,7 +20,7 @@ from node.language import _, error_text
 from node.text import safe_text
 from node.tui.keys import Facts
 from node.tui.selling import NotKnown
-from node.tui.status import Status, status_row, title_row
+from node.tui.status import Saving, Status, status_row, title_row
 from node.tui.text import column
 from node.tui.widgets.footer import FooterBar
 from node.tui.widgets.marked_table import MarkedTable
@@ -134,7 +134,7 @@ class FactScreen(Screen[None]):
         """Name the columns for which there is no room."""
         self.app.draw_frame()
 
-    def draw_frame(self, status: Status | None, saving: str, moment: Moment) -> None:
+    def draw_frame(self, status: Status | None, saving: Saving, moment: Moment) -> None:
         """Draw the rows above the body."""
         if not self.is_built:
             return

@@ -19,7 +19,7 @@ from node.ledger.read import open_reader
 from node.places import Places
 from node.tui import queries
 from node.tui.app import EXIT_REFUSED, run
-from node.tui.status import status_row
+from node.tui.status import Saving, status_row
 from tests.node.tui.builders import MILK, a_market, a_moment, moves
 from tests.node.tui.driving import press, scan, settled, shows, the_screen
 from tests.node.tui.terminal import Terminal
@@ -74,7 +74,7 @@ def test_a_heartbeat_that_stopped_says_since_when(tmp_path: Path) -> None:
     connection = open_reader(places)
 
     def row(moment: Moment) -> str:
-        return status_row(queries.status_view(connection, places, moment), "", moment, 80)
+        return status_row(queries.status_view(connection, places, moment), Saving(""), moment, 80)
 
     try:
         write_heartbeat(places.node_heartbeat, a_moment(), state="here", message="")

@@ -13,7 +13,7 @@ from node.cold.watch import ColdView
 from node.domain.words import Unit
 from node.health import Heartbeat
 from node.ledger.store import Transaction
-from node.tui.status import Status, status_row, title_row
+from node.tui.status import Saving, Status, status_row, title_row
 from node.tui.text import age_text, both_ends, cells, column, temperature_text, time_of_day
 from node.tui.themes import ANSI, CONTRAST, DARK, theme_name
 from node.tui.widgets.graph import draw_graph
@@ -67,21 +67,21 @@ def test_the_worst_cold_state_comes_first_and_the_row_is_never_cut() -> None:
     unit = a_unit("A fridge with a very long name", now_milli_c=12_300, state="EXCURSION", quality="STALE", age_s=4_000)
     status = a_status(unit, a_unit("Other", state="HIGH"), node="away")
     for width in (80, 60, 40):
-        row = status_row(status, "NOT SAVED: 12", a_moment(is_clock_set=False), width)
+        row = status_row(status, Saving("NOT SAVED: 12"), a_moment(is_clock_set=False), width)
         assert row.startswith(" COLD EXCURSION A frid")
         assert cells(row) <= width
-    assert "NOT SAVED: 12" in status_row(status, "NOT SAVED: 12", a_moment(), 80)
+    assert "NOT SAVED: 12" in status_row(status, Saving("NOT SAVED: 12"), a_moment(), 80)
 
 
 def test_ages_in_the_status_row_tick_without_being_read_again() -> None:
     status = a_status(a_unit("Fridge 1", age_s=3))
 
-    assert "Sensors 3 s" in status_row(status, "", a_moment(), 80)
-    assert "Sensors 13 s" in status_row(status, "", a_moment(later_ms=10_000), 80)
+    assert "Sensors 3 s" in status_row(status, Saving(""), a_moment(), 80)
+    assert "Sensors 13 s" in status_row(status, Saving(""), a_moment(later_ms=10_000), 80)
 
 
 def test_a_unit_that_is_silent_reads_stale_with_its_age() -> None:
-    row = status_row(a_status(a_unit("Cold room", quality="STALE", age_s=360)), "", a_moment(), 80)
+    row = status_row(a_status(a_unit("Cold room", quality="STALE", age_s=360)), Saving(""), a_moment(), 80)
 
     assert row == " COLD STALE Cold room 6 min | Sensors 6 min | Node here"
 

@@ -1,0 +1,93 @@
+"""What the screens know of the other markets and of the central planner: one value for the status, read with it.
+
+Not the sync and not the planner. Owns the words for a peer's state: what is said is when it was heard, never that two
+markets have the same facts, since nobody can know that.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from node.clock import ClockQuality, Moment
+from node.language import N_, _
+from node.ledger.read.outbox import outbox_count
+from node.ledger.read.peers import PeerRow, SeenBy, peers, seen_by
+from node.places import Places
+from node.planner.central.health import PlannerHealth, read_planner_health
+from node.tui.text import age_text
+
+# Hearing a peer is kept once a minute while nothing changes; two of these intervals without a word read as away.
+HERE_WITHIN_S = 120
+_CLOCK_WORDS = {
+    ClockQuality.TRUSTED: N_("ok"),
+    ClockQuality.RTC: N_("not checked"),
+    ClockQuality.NOT_SET: N_("not set"),
+    None: "?",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """The other markets that have not left, who has our facts, what nobody confirmed, and the central planner."""
+
+    peers: tuple[PeerRow, ...]
+    seen: SeenBy
+    outbox: int
+    planner: PlannerHealth
+
+    def here(self, later_s: float) -> int:
+        """Count the peers heard within the last two minutes."""
+        return sum(is_here(peer, later_s) for peer in self.peers)
+
+
+ALONE = Sharing((), SeenBy(0, 0, is_pending=True), 0, PlannerHealth())
+
+
+def sharing(connection: sqlite3.Connection, places: Places, moment: Moment) -> Sharing:
+    """Read it."""
+    rows = tuple(row for row in peers(connection, moment) if not row.is_retired)
+    count = outbox_count(connection) if rows else 0
+    return Sharing(rows, seen_by(connection), count, read_planner_health(places))
+
+
+def is_here(peer: PeerRow, later_s: float) -> bool:
+    """Tell whether a market was heard lately by this computer itself."""
+    return not peer.is_retired and peer.heard_age_s is not None and peer.heard_age_s + later_s <= HERE_WITHIN_S
+
+
+def peer_state(peer: PeerRow, later_s: float) -> str:
+    """Say how a market is: retired, not in the group, never heard, here or away."""
+    if peer.is_retired:
+        return _("retired")
+    if peer.heard_ms is None:
+        return _("never heard") if peer.is_member else _("not in yet")
+    return _("here") if is_here(peer, later_s) else _("away")
+
+
+def heard_s(peer: PeerRow, moment: Moment) -> float | None:
+    """Return how long ago a market was heard, seconds; None where it never was or where no clock can say."""
+    if peer.heard_age_s is not None:
+        return float(peer.heard_age_s)
+    if peer.heard_ms is None or moment.quality is ClockQuality.NOT_SET:
+        return None
+    return max(0, moment.wall_ms - peer.heard_ms) / 1000
+
+
+def heard_text(peer: PeerRow, moment: Moment, later_s: float) -> str:
+    """Say how long ago a market was heard: `2 min`, `-` for never, `?` where no clock can say."""
+    if peer.heard_ms is None:
+        return "-"
+    # Only the age since this start of the computer was taken when the row was read; the other one is of now.
+    return age_text(heard_s(peer, moment), later_s if peer.heard_age_s is not None else 0.0)
+
+
+def clock_text(peer: PeerRow) -> str:
+    """Say what a market's clock says of itself."""
+    word = _CLOCK_WORDS[peer.clock]
+    return _(word) if word != "?" else word
+
+
+def blocks_text(count: int | None) -> str:
+    """Show a count of blocks, `?` where nothing was heard."""
+    return "?" if count is None else str(count)
