@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,9 +69,10 @@ def test_a_good_answer_is_returned_as_it_came() -> None:
     ],
 )
 def test_each_failure_is_asked_again_only_as_the_policy_says(answer: str, error_id: str, attempts: int) -> None:
-    fault, stand_in, _waits = asking(answer)
+    fault, stand_in, waits = asking(answer, deadlines=replace(QUICK, total_s=20))
     assert isinstance(fault, NoAnswer)
     assert fault.error_id == error_id
+    assert len(waits) == max(2 if answer == "refuse" else 0, attempts - 1)
     assert len(stand_in.seen) == attempts
     assert len({seen.headers["idempotency-key"] for seen in stand_in.seen}) <= 1
 
@@ -97,7 +99,7 @@ def test_the_date_of_the_planner_does_not_matter() -> None:
 
 @pytest.mark.parametrize("answer", ["drip", "late"])
 def test_the_total_deadline_cuts_whatever_is_still_coming(answer: str) -> None:
-    """A drip restarts httpx's own timeout at each byte. The bound here is far above the deadline and below any other."""
+    """A drip restarts httpx's own timeout at each byte. The bound here is far above the deadline, below any other."""
     deadlines = Deadlines(connect_s=1, first_byte_s=5, between_bytes_s=5, total_s=0.3)
     before_s = clock.monotonic_s()
     fault, stand_in, _waits = asking(answer, deadlines=deadlines)
@@ -157,6 +159,23 @@ def test_an_address_that_is_none_is_said(url: str) -> None:
     with pytest.raises(RemoteFault) as fault:
         Transport(url, stop=threading.Event()).ask(the_question(), QUICK)
     assert fault.value.error_id == "planner.address"
+
+
+def test_nothing_is_asked_again_past_the_deadline() -> None:
+    """An hour's wait is no wait within the deadline: the question ends at once, with the last reason."""
+    now_s = [0.0]
+    waits: list[float] = []
+    with StandIn(Scenario(["error_502"])) as stand_in:
+
+        def sleep(seconds: float) -> None:
+            waits.append(seconds)
+            now_s[0] += 100.0
+
+        transport = Transport(stand_in.url, stop=threading.Event(), monotonic_s=lambda: now_s[0], sleep=sleep)
+        with pytest.raises(NoAnswer) as fault:
+            transport.ask(the_question(), Deadlines(total_s=50))
+    assert fault.value.error_id == "planner.late"
+    assert len(waits) == len(stand_in.seen) == 1
 
 
 def test_the_planner_of_the_demo_answers_and_ends_with_its_parent() -> None:
