@@ -1,6 +1,6 @@
-"""`larder-node`: starts the keeper, restarts it when it fails, says how it is, ends cleanly.
+"""`larder-node`: starts its workers, says how they are, ends cleanly.
 
-Not the work itself. One per market: a second one is refused. Restarts follow one named policy.
+Not the work itself and not its restarts (`supervisor`). One per market: a second one is refused.
 """
 
 from __future__ import annotations
@@ -8,43 +8,43 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import sqlite3
 import sys
 import threading
 from pathlib import Path
 
 import click
-from tenacity import Retrying, retry_if_exception_type, stop_never, wait_exponential_jitter
 
 from node import VERSION, clock
-from node.daemon.keeper import Keeper, sentence_of
+from node.daemon.keeper import Keeper
 from node.daemon.notify import notify, report
+from node.daemon.supervisor import Beat, Worker
 from node.errors import N_, LarderError, Refused
 from node.health import write_heartbeat
 from node.language import _, error_text
+from node.ledger.jobs import Jobs
 from node.ledger.read import open_reader
 from node.places import Places, places_from_environment
+from node.sync.hearing import Hearing
 
 HEARTBEAT_EVERY_S = 10.0
-# A worker whose last beat is older than this is stuck, and the watchdog must not be fed.
-BEAT_MAX_AGE_S = 45.0
 STOP_WITHIN_S = 8.0
-RESTART_FIRST_S = 0.5
-RESTART_LAST_S = 30.0
 
 EXIT_REFUSED = 1
 EXIT_AGAIN = 3
 
 
 class Node:
-    """One running larder-node: its worker, the last word of the worker, and the stop signal."""
+    """One running larder-node: its workers, what they share, and the stop signal."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
         self._stop = threading.Event()
         self._news = threading.Event()
-        self._beaten_s = clock.monotonic_s()
-        self._trouble = ""
+        self._jobs = Jobs()
+        self._hearing = Hearing()
+        # One line a worker. The keeper is first: without it nothing is kept, so it decides whether the node is here.
+        work = {"keeper": self._keep, "sync": self._sync}
+        self._workers = [Worker(name, run, stop=self._stop, on_news=self._news.set) for name, run in work.items()]
 
     def stop(self) -> None:
         """Ask everything to end."""
@@ -53,62 +53,37 @@ class Node:
 
     def run(self) -> None:
         """Work until stopped."""
-        worker = threading.Thread(target=self._keep, name="keeper", daemon=True)
-        worker.start()
+        for worker in self._workers:
+            worker.start()
         notify("READY=1", f"STATUS={_('Keeping the ledger.')}")
         while not self._stop.is_set():
             self._news.clear()
             self._say("running")
             self._news.wait(HEARTBEAT_EVERY_S)
         notify("STOPPING=1")
-        worker.join(STOP_WITHIN_S)
+        end_s = clock.monotonic_s() + STOP_WITHIN_S
+        for worker in self._workers:
+            worker.join(max(0.0, end_s - clock.monotonic_s()))
         self._say("stopped")
 
-    def _keep(self) -> None:
-        keeper = Keeper(self._places, stop=self._stop, beat=self._beat)
-        policy = Retrying(
-            retry=retry_if_exception_type((LarderError, OSError, sqlite3.Error)),
-            wait=wait_exponential_jitter(multiplier=RESTART_FIRST_S, max=RESTART_LAST_S),
-            stop=stop_never,
-            sleep=self._pause,
-        )
-        for attempt in policy:
-            with attempt:
-                if self._stop.is_set():
-                    return
-                self._keep_once(keeper)
+    def _keep(self, beat: Beat) -> None:
+        Keeper(self._places, jobs=self._jobs, hearing=self._hearing, stop=self._stop, beat=beat).run()
 
-    def _pause(self, seconds: float) -> None:
-        self._stop.wait(seconds)
+    def _sync(self, beat: Beat) -> None:
+        # Loaded here: where its library is missing, this worker says so and the keeper keeps.
+        from node.sync.driver import SyncDriver
 
-    def _keep_once(self, keeper: Keeper) -> None:
-        try:
-            keeper.run()
-        except LarderError as error:
-            self._in_trouble(sentence_of(error))
-            raise
-        except (OSError, sqlite3.Error) as error:
-            self._in_trouble(str(error))
-            raise
-
-    def _in_trouble(self, sentence: str) -> None:
-        self._beat(sentence)
-        report(sentence)
-
-    def _beat(self, trouble: str) -> None:
-        self._beaten_s = clock.monotonic_s()
-        if trouble != self._trouble:
-            self._trouble = trouble
-            self._news.set()
+        SyncDriver(self._places, jobs=self._jobs, hearing=self._hearing, stop=self._stop, beat=beat).run()
 
     def _say(self, state: str) -> None:
-        is_alive = clock.monotonic_s() - self._beaten_s < BEAT_MAX_AGE_S
-        if is_alive:
+        if all(worker.is_alive() for worker in self._workers):
             notify("WATCHDOG=1")
-        elif state != "stopped":
-            return  # a heartbeat would say "here" of a worker that does nothing; without one it reads as away
+        if state != "stopped" and not self._workers[0].is_alive():
+            return  # a heartbeat would say "here" of a keeper that does nothing; without one it reads as away
+        # Two workers that miss the same thing say the same sentence; it is said once.
+        troubles = dict.fromkeys(worker.trouble for worker in self._workers if worker.trouble)
         try:
-            write_heartbeat(self._places.node_heartbeat, clock.now(), state=state, message=self._trouble)
+            write_heartbeat(self._places.node_heartbeat, clock.now(), state=state, message=" ".join(troubles))
         except OSError as error:
             report(f"heartbeat not written: {error.strerror}")
 

@@ -17,7 +17,8 @@ import pytest
 
 from node import clock
 from node.actions.keeping import verify
-from node.daemon.main import BEAT_MAX_AGE_S, Node
+from node.daemon.main import Node
+from node.daemon.supervisor import BEAT_MAX_AGE_S
 from node.health import read_heartbeat
 from node.ledger.read import open_reader, pending_count, sealed_count
 from node.places import Places
