@@ -13,6 +13,7 @@ import msgspec
 from node.domain.words import Basis, MoveKind
 from node.ledger.codec import UnknownEvent
 from node.ledger.events import (
+    BY_VALUE,
     Event,
     LotCarried,
     LotCounted,
@@ -28,6 +29,7 @@ from node.ledger.plans import PLAN_FACTS, fold_plan
 from node.ledger.roster import fold_enrolment, fold_retirement
 from node.ledger.stock import insert_lot, insert_movement, move
 from node.ledger.transfers import TRANSFER_FACTS, fold_transfer, settle_transfers_of
+from node.ledger.understood import is_understood
 
 _ENCODER = msgspec.msgpack.Encoder()
 
@@ -35,6 +37,10 @@ _ENCODER = msgspec.msgpack.Encoder()
 def fold(connection: sqlite3.Connection, event: Event, *, member: bytes, clock: int) -> None:
     """Fold one event, written by `member`, into the derived tables. `clock` is the quality of the writer's clock."""
     fact = event.fact
+    if not is_understood(event):
+        known = BY_VALUE[type(fact)]
+        fold_unknown(connection, UnknownEvent(event.dot, known.type_id, known.version))
+        return
     if isinstance(fact, Moved):
         move(connection, event, fact, member=member, clock=clock)
     elif isinstance(fact, LotCounted):

@@ -12,6 +12,7 @@ import msgspec
 
 from node.domain.allergens import Declaration
 from node.domain.words import UNIT_WORDS, Unit
+from node.ledger.events import RegisterValue
 from node.ledger.names import node_id
 from node.ledger.registers import heads, safest_allergens, shown
 from node.ledger.starter import StarterFood, starter_foods
@@ -62,7 +63,7 @@ def refresh_item(connection: sqlite3.Connection, item_id: str) -> None:
         (
             item_id,
             name,
-            int(unit) if isinstance(unit, int) else int(_unit(model)),
+            _known_unit(unit, model),
             _text(connection, item_id, "storage") or (model.storage if model else None),
             _declaration_text(safest_allergens(allergens) if allergens else _declared(own)),
             model.shelf_life_days if model else None,
@@ -77,6 +78,13 @@ def refresh_item(connection: sqlite3.Connection, item_id: str) -> None:
 def _text(connection: sqlite3.Connection, item_id: str, field: str) -> str | None:
     value = shown(connection, item_key(item_id, field))
     return value if isinstance(value, str) else None
+
+
+def _known_unit(value: RegisterValue, model: StarterFood | None) -> int:
+    """Return what a register says, where it is a unit at all: any member may have written it."""
+    if isinstance(value, int) and not isinstance(value, bool) and value in set(Unit):
+        return value
+    return int(_unit(model))
 
 
 def _unit(food: StarterFood | None) -> Unit:
@@ -97,5 +105,10 @@ def _par_milli(connection: sqlite3.Connection, item_id: str) -> int | None:
     row = connection.execute("SELECT origin FROM writer WHERE id = 1").fetchone()
     if row is None:
         return None
-    value = shown(connection, par_key(item_id, row[0]))
+    # Only our own word sets our par level; the key names the market it is of.
+    found = connection.execute(
+        "SELECT value FROM reg_head WHERE key = ? AND member = ? ORDER BY hlc DESC, stream DESC, seq DESC LIMIT 1",
+        (par_key(item_id, row[0]), row[0]),
+    ).fetchone()
+    value = None if found is None else msgspec.msgpack.decode(found[0], type=RegisterValue)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
