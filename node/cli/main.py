@@ -45,6 +45,7 @@ VERBS = {
     "issue": N_("Give an item out to the kitchen."),
     "discard": N_("Throw away a lot or a part of it."),
     "count": N_("Say what was counted of a lot."),
+    "transfer": N_("Hand goods over to another market, step by step."),
     "undo": N_("Take back the last action."),
     "history": N_("The last movements."),
     "par": N_("Set up to how much an item is refilled."),
@@ -188,6 +189,10 @@ def load(verb: str) -> click.Command:
             from node.cli.cold import cold_verb
 
             return cold_verb
+        case "transfer":
+            from node.cli.transfers import transfer_verb
+
+            return transfer_verb
         case "pair":
             from node.cli.pairing import pair_verb
 

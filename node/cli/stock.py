@@ -22,7 +22,9 @@ from node.domain.words import UNIT_WORDS
 from node.language import N_, _, decimal_mark, ngettext
 from node.ledger import read
 from node.ledger.read.goods import ROWS_MAX
+from node.ledger.read.members import Member
 from node.tui.sentences import quantity_text
+from node.tui.text import age_text
 
 ITEMS_MAX = 50
 LOTS_MAX = 100
@@ -49,6 +51,34 @@ class StockAnswer(msgspec.Struct, frozen=True, kw_only=True):
     format: str = "larder-stock/1"
     count: int
     rows: list[StockRowAnswer]
+
+
+class ItemAtAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What another market has of an item, in thousandths of `unit`. Usable is neither past its date nor on hold."""
+
+    item_id: str
+    name: str
+    unit: str
+    on_hand_milli: int
+    usable_milli: int
+    reserved_milli: int
+    par_milli: int | None
+    spare_milli: int
+    lot_count: int
+    next_use_by: date | None
+    next_best_before: date | None
+
+
+class StockAtAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What `larder stock --at --json` prints. `heard_age_s` is null where nobody can say how old this is."""
+
+    format: str = "larder-stock-at/1"
+    market: str
+    node_id: str
+    is_retired: bool
+    heard_ms: int | None
+    heard_age_s: int | None
+    rows: list[ItemAtAnswer]
 
 
 class ItemsAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,11 +111,17 @@ class ParAnswer(msgspec.Struct, frozen=True, kw_only=True):
 @click.argument("text", nargs=-1)
 @click.option("--show", type=click.Choice(("all", "low", "expiring")), default="all", help=_("Only some of it."))
 @click.option("--lots", "with_lots", is_flag=True, help=_("Show the lots of each item, too."))
+@click.option("--at", "market_named", metavar="MARKET", help=_("What another market had when it was last heard."))
 @as_json
 @click.pass_obj
-def stock_verb(desk: Desk, text: tuple[str, ...], show: str, with_lots: bool) -> None:
+def stock_verb(desk: Desk, text: tuple[str, ...], show: str, with_lots: bool, market_named: str | None) -> None:
     """Print the stock list, at most 500 lines of it."""
     words, today = " ".join(text), judged_day(clock.now())
+    if market_named is not None:
+        if show != "all" or with_lots:
+            raise click.UsageError(_("--at goes with words of the name alone"))
+        _stock_at(desk, market_named, words)
+        return
     with reading(desk) as connection:
         rows = read.stock(connection, words, show, today=today)
         count = len(rows)
@@ -152,6 +188,73 @@ def par_verb(desk: Desk, code_or_name: str, quantity: str, action_id: bytes) -> 
             name=name_text(changed.name), quantity=quantity_text(par_milli, changed.unit)
         )
         answer(desk, ParAnswer(action_id=action_id.hex(), item=item_answer(changed)), [line])
+
+
+def _stock_at(desk: Desk, market_named: str, words: str) -> None:
+    # Loaded only here: our own stock needs nothing of other markets.
+    from node.cli.transfers import known_market
+
+    moment = clock.now()
+    with reading(desk) as connection:
+        member = known_market(connection, market_named)
+        heard = read.last_heard(connection, member.origin, moment)
+        rows = read.stock_at(connection, member.origin, today=judged_day(moment), text=words)
+    value = StockAtAnswer(
+        market=member.name,
+        node_id=member.node_id,
+        is_retired=member.is_retired,
+        heard_ms=heard.wall_ms if heard else None,
+        heard_age_s=heard.age_s if heard else None,
+        rows=[_at_answer(row) for row in rows],
+    )
+    answer(desk, value, [_heard_line(member, heard), *(_at_line(row) for row in rows)])
+
+
+def _heard_line(member: Member, heard: read.LastHeard | None) -> str:
+    if member.is_us:
+        return _("{market} is this market").format(market=name_text(member.name))
+    if heard is None:
+        return _("{market}: nothing has been heard of it yet").format(market=name_text(member.name))
+    if heard.age_s is None:
+        words = _("{market}, as last heard; nobody can say when, the clock is not set")
+        return words.format(market=name_text(member.name))
+    words = _("RETIRED {market}, as heard {age} ago") if member.is_retired else _("{market}, as heard {age} ago")
+    return words.format(market=name_text(member.name), age=age_text(heard.age_s))
+
+
+def _at_line(row: read.SpareRow) -> str:
+    """Return one line about what another market has: `Rice 40 kg, to spare 20 kg, par 20 kg, use by 2026-11-27`."""
+    parts = [
+        f"{name_text(row.item_name)} {quantity_text(row.on_hand_milli, row.unit)}",
+        _("to spare {quantity}").format(quantity=quantity_text(row.spare_milli, row.unit)),
+    ]
+    if row.usable_milli != max(0, row.on_hand_milli):
+        parts.append(_("good {quantity}").format(quantity=quantity_text(row.usable_milli, row.unit)))
+    if row.reserved_milli:
+        parts.append(_("reserved {quantity}").format(quantity=quantity_text(row.reserved_milli, row.unit)))
+    if row.par_milli is not None:
+        parts.append(_("par {quantity}").format(quantity=quantity_text(row.par_milli, row.unit)))
+    if row.next_use_by is not None:
+        parts.append(_("use by {day}").format(day=row.next_use_by.isoformat()))
+    elif row.next_best_before is not None:
+        parts.append(_("best before {day}").format(day=row.next_best_before.isoformat()))
+    return ", ".join(parts)
+
+
+def _at_answer(row: read.SpareRow) -> ItemAtAnswer:
+    return ItemAtAnswer(
+        item_id=row.item_id,
+        name=row.item_name,
+        unit=UNIT_WORDS[row.unit],
+        on_hand_milli=row.on_hand_milli,
+        usable_milli=row.usable_milli,
+        reserved_milli=row.reserved_milli,
+        par_milli=row.par_milli,
+        spare_milli=row.spare_milli,
+        lot_count=row.lots,
+        next_use_by=row.next_use_by,
+        next_best_before=row.next_best_before,
+    )
 
 
 def item_line(item: read.Item) -> str:
