@@ -39,12 +39,14 @@ def wait_until(condition: Callable[[], bool], what: str, within_s: float = WITHI
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody uses now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _number in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+    """Ports of loopback that nobody uses now, from below the range the kernel gives to outgoing connections."""
+    ports: list[int] = []
+    while len(ports) < count:
+        port = secrets.choice(range(10_000, 32_000))
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            ports.append(port)
+    return ports
 
 
 @dataclass(slots=True)
