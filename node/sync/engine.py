@@ -15,11 +15,12 @@ from random import Random
 
 from node.ledger.block import NO_BLOCK_BEFORE, BlockRefused, read_frame
 from node.ledger.heads import StreamState
-from node.ledger.names import node_id
+from node.ledger.names import STREAM_BYTES, node_id
 from node.sync import effects as fx
-from node.sync.beacon import COUNTER_MAX, Beacon, decode_beacon, encode_beacon
+from node.sync.beacon import Beacon, decode_beacon, encode_beacon
 from node.sync.effects import Dropped, Effect, Event, FreeSpace, Kind, Publish
 from node.sync.gives import ANSWER_BYTES_MAX, BYTES_PER_S, Gives
+from node.sync.hearing import Hearing
 from node.sync.intake import Intake, Waiting
 from node.sync.limits import Budget
 from node.sync.messages import (
@@ -28,10 +29,10 @@ from node.sync.messages import (
     Frames,
     Garbage,
     PayloadKind,
+    Ranges,
     Topic,
     decode_bucket_digests,
     decode_frames,
-    decode_heads,
     decode_ranges,
     encode_bucket_digests,
     encode_frames,
@@ -41,23 +42,18 @@ from node.sync.messages import (
     pack_frames,
     parse_topic,
 )
-from node.sync.peers import Difference, Peer, Peers, difference
+from node.sync.peers import Peer, Peers
 from node.sync.pulls import Pulls
+from node.sync.stating import Stating
 from node.sync.vector import Heads
 
-BEACON_EVERY_S = 15.0
-BEACON_JITTER = 0.3
-BEACON_GAP_S = 1.0
-# In a large group changes are so frequent that all beacons together are held to about 20 a second.
-BEACON_GAP_PER_PRESENT_PEER_S = 0.05
-COMPARE_EVERY_S = 5.0
-# The same two digests are compared again only after a while: the answer may have been lost, or the stream has forked.
-COMPARE_AGAIN_S = 60.0
-RETURN_BEACON_EVERY_S = 5.0
+# What somebody has before us is usually on its way to us too; only then it is asked for.
+ON_ITS_WAY_S = 0.2
 PERSIST_WITHIN_S = 60.0
 PERSIST_PAUSE_S, PERSIST_PAUSE_S_MAX = 1.0, 60.0
 TIMER = "sync"
 _NEVER = float("inf")
+_NOTHING_YET = StreamState(b"", False, 0, 0, NO_BLOCK_BEFORE)
 
 # What may arrive as what; everything else is garbage.
 _PAYLOADS = {
@@ -90,7 +86,7 @@ class Engine:
         self._sign = sign
         self._is_signed = is_signed
         self._rng = rng
-        self._begin(fx.Started({}, {}, b"", 0, FreeSpace.UNKNOWN, ""))
+        self._begin(fx.Started({}, {}, b"", 0, FreeSpace.UNKNOWN, ""), wall_ms=0)
         self._is_started = False
 
     def handle(self, event: Event, now_s: float, wall_ms: int) -> list[Effect]:
@@ -100,8 +96,7 @@ class Engine:
         """
         self._out: list[Effect] = []
         if isinstance(event, fx.Started):
-            self._begin(event)
-            self._counter = max(0, min(wall_ms, COUNTER_MAX // 2))
+            self._begin(event, wall_ms)
             self._is_started = True
         elif self._is_started:
             self._dispatch(event, now_s)
@@ -109,10 +104,9 @@ class Engine:
             self._work(now_s)
         return self._out
 
-    def _begin(self, started: fx.Started) -> None:
+    def _begin(self, started: fx.Started, wall_ms: int) -> None:
         self._out = []
         self._own_key = started.members.get(self._me)
-        self._current_stream = started.current_stream
         self._clock = started.clock
         self._version = started.version
         self._heads = Heads(started.heads)
@@ -122,10 +116,11 @@ class Engine:
         self._gives = Gives(self._heads, self._rng)
         self._own_bytes = Budget(BYTES_PER_S, BYTES_PER_S)
         self._links: set[str] = set()
-        self._counter = 0
-        self._beacon_due_s, self._beacon_sent_s = 0.0, -_NEVER
-        self._is_beacon_news = True
-        self._compare_next_s = -_NEVER
+        self._stating = Stating(self._rng, wall_ms=wall_ms)
+        self._hearing = Hearing(
+            me=self._me, group=self._group, is_signed=self._is_signed, peers=self._peers, heads=self._heads
+        )
+        self._hearing.current_stream = started.current_stream
         self._token = 0
         self._storing: tuple[int, list[Waiting], float] | None = None
         self._pause_s, self._paused_until_s = 0.0, -_NEVER
@@ -177,7 +172,7 @@ class Engine:
         self._pulls.look_again(now_s)
 
     def _appended(self, event: fx.Appended, now_s: float) -> None:
-        self._current_stream = event.current_stream
+        self._hearing.current_stream = event.current_stream
         self._move_heads(event.heads, now_s)
         for frames in pack_frames(event.frames):
             payload = encode_frames(frames)
@@ -260,7 +255,8 @@ class Engine:
         if kind is PayloadKind.FRAMES:
             self._frames(decode_frames(payload), peer, is_answer=topic.kind is Kind.GIVE, now_s=now_s)
         elif kind is PayloadKind.HEADS:
-            self._listed(payload, peer, now_s)
+            if self._hearing.listed(payload, peer):
+                self._pulls.look_again(now_s + ON_ITS_WAY_S)
         elif kind is PayloadKind.BEACON and topic.kind is Kind.GIVE:
             self._own_beacon(payload, now_s)
         elif kind is PayloadKind.BEACON:
@@ -268,15 +264,25 @@ class Engine:
         elif not self._gives.may_ask(peer.origin, now_s):
             raise Garbage("too many pulls")
         elif kind is PayloadKind.RANGES:
-            reason = self._gives.asked(peer.origin, decode_ranges(payload), is_to_any=topic.to == ANY, now_s=now_s)
+            reason = self._asked(decode_ranges(payload), peer, is_to_any=topic.to == ANY, now_s=now_s)
             if reason is not None:
                 raise Garbage(reason)
         else:
             self._publish_to(peer.origin, Kind.GIVE, encode_heads(self._heads.listed(decode_bucket_digests(payload))))
 
+    def _asked(self, ranges: Ranges, peer: Peer, *, is_to_any: bool, now_s: float) -> str | None:
+        if not is_to_any:
+            return self._gives.asked(peer.origin, ranges, now_s=now_s)
+        present = self._peers.present_count(now_s)
+        return self._gives.asked_any(peer.origin, ranges, present=present, now_s=now_s)
+
     def _read_own(self, topic: Topic, payload: bytes, now_s: float) -> None:
         """Look at our own echo only for a beacon from before our last start, which a broker or a peer has kept."""
-        if topic.kind is Kind.HEAD and len(payload) > 10 and int.from_bytes(payload[2:10], "little") > self._counter:
+        if (
+            topic.kind is Kind.HEAD
+            and len(payload) > 10
+            and int.from_bytes(payload[2:10], "little") > self._stating.counter
+        ):
             self._own_beacon(payload, now_s)
         else:
             raise Garbage("own")
@@ -286,93 +292,20 @@ class Engine:
         if self._own_key is None:
             raise Garbage("own")
         beacon = decode_beacon(payload, group=self._group, public_key=self._own_key, is_signed=self._is_signed)
-        if self._counter < beacon.counter < COUNTER_MAX // 2:
-            self._counter = beacon.counter
+        if self._stating.catch_up(beacon.counter):
             self._tell(now_s)
 
     def _beacon(self, payload: bytes, peer: Peer, *, is_live: bool, now_s: float) -> None:
-        if payload == peer.beacon:
-            return  # the same one by way of another broker
-        if not peer.beacons.take(1, now_s):
-            raise Garbage("flood")
-        beacon = decode_beacon(payload, group=self._group, public_key=peer.public_key, is_signed=self._is_signed)
-        is_newer = beacon.counter > peer.counter
-        if is_newer:
-            peer.counter, peer.beacon = beacon.counter, payload
-        elif is_live:
-            self._return_beacon(peer, now_s)
-        if self._learn(beacon, peer, is_current=is_newer and is_live):
-            self._pulls.look_again(now_s)
-        if is_newer and is_live:
-            peer.heard_at_s = now_s
-            self._gives.given(peer.origin, {claim.stream: claim.blocks for claim in beacon.vector})
-            self._compare(beacon, peer, now_s)
-            self._hear(beacon, peer)
-
-    def _learn(self, beacon: Beacon, peer: Peer, *, is_current: bool) -> bool:
-        """Take over what a beacon says its sender has, and tell whether some of it is news to ask for."""
-        ours = self._heads.states.get(self._current_stream)
-        claims = beacon.vector
-        if beacon.blocks and beacon.current_stream not in {claim.stream for claim in claims}:
-            claims = (*claims, Claim(beacon.current_stream, beacon.blocks, is_roster=False))
-        if not is_current:
-            return self._peers.learn(peer, claims, self._heads)
-        peer.our_stream = self._current_stream
-        if beacon.digest == self._heads.digest():
-            peer.difference = Difference(0, 0)
-            peer.our_blocks = 0 if ours is None else ours.blocks
-            return self._peers.replace(peer, (), self._heads)
-        if not beacon.vector:
-            return self._peers.learn(peer, claims, self._heads)
-        peer.difference = difference(claims, self._heads.states)
-        peer.our_blocks = next((claim.blocks for claim in claims if claim.stream == self._current_stream), 0)
-        return self._peers.replace(peer, claims, self._heads)
-
-    def _return_beacon(self, peer: Peer, now_s: float) -> None:
-        """Show a peer its own newest beacon: it has lost count, as after a restart with an unset clock or a restore."""
-        if peer.returned_at_s is None or now_s - peer.returned_at_s >= RETURN_BEACON_EVERY_S:
-            peer.returned_at_s = now_s
+        told = self._hearing.beacon(payload, peer, is_live=is_live, now_s=now_s)
+        if told.is_news:
+            self._pulls.look_again(now_s + ON_ITS_WAY_S)
+        if told.is_to_return:
             self._publish_to(peer.origin, Kind.GIVE, peer.beacon)
-
-    def _compare(self, beacon: Beacon, peer: Peer, now_s: float) -> None:
-        """Ask for the heads of the buckets that differ where the streams were too many to list."""
-        pair = (beacon.digest, self._heads.digest())
-        if beacon.vector or pair[0] == pair[1] or now_s < self._compare_next_s:
-            return
-        if peer.compared == pair and peer.compared_at_s is not None and now_s - peer.compared_at_s < COMPARE_AGAIN_S:
-            return
-        self._compare_next_s = now_s + COMPARE_EVERY_S
-        peer.compared, peer.compared_at_s = pair, now_s
-        self._publish_to(peer.origin, Kind.PULL, encode_bucket_digests(self._heads.bucket_digests()))
-
-    def _listed(self, payload: bytes, peer: Peer, now_s: float) -> None:
-        listed = decode_heads(payload)
-        if peer.compared_at_s is None:
-            raise Garbage("unasked")
-        if self._peers.learn(peer, listed.claims, self._heads):
-            self._pulls.look_again(now_s)
-        ours = self._heads.in_buckets(listed.buckets)
-        peer.difference = difference(listed.claims, ours)
-        if self._current_stream in ours:
-            theirs = {claim.stream: claim.blocks for claim in listed.claims}
-            peer.our_blocks = theirs.get(self._current_stream, 0)
-
-    def _hear(self, beacon: Beacon, peer: Peer) -> None:
-        states = self._heads.states
-        is_ahead = any(stream in states and states[stream].origin == self._me for stream in peer.ahead)
-        self._out.append(
-            fx.PeerHeard(
-                origin=peer.origin,
-                counter=beacon.counter,
-                clock=beacon.clock,
-                version=beacon.version,
-                our_stream=peer.our_stream,
-                our_blocks=peer.our_blocks,
-                missing_here=peer.difference.missing_here,
-                missing_there=peer.difference.missing_there,
-                is_ahead_of_us=is_ahead,
-            )
-        )
+        if told.is_to_compare:
+            self._publish_to(peer.origin, Kind.PULL, encode_bucket_digests(self._heads.bucket_digests()))
+        if told.heard is not None:
+            self._gives.given(peer.origin, {claim.stream: claim.blocks for claim in told.vector})
+            self._out.append(told.heard)
 
     def _frames(self, message: Frames, peer: Peer, *, is_answer: bool, now_s: float) -> None:
         request = self._pulls.answered(peer.origin, message, now_s) if is_answer else 0
@@ -392,7 +325,7 @@ class Engine:
                 state = self._heads.states.get(header.stream)
                 claim = Claim(header.stream, header.n + 1, is_roster=state is not None and state.is_roster)
                 if self._peers.learn(peer, [claim], self._heads):
-                    self._pulls.look_again(now_s)
+                    self._pulls.look_again(now_s + ON_ITS_WAY_S)
             elif reason != "known":
                 dropped.add(reason)
         for reason in sorted(dropped):
@@ -409,7 +342,7 @@ class Engine:
         if self._links:
             self._ask(now_s)
             self._give(now_s)
-            if self._beacon_due_s <= now_s:
+            if self._stating.due_s <= now_s:
                 self._send_beacon(now_s)
         due_s = self._due_s(now_s)
         if due_s != self._timer_s and due_s != _NEVER:
@@ -424,7 +357,7 @@ class Engine:
             due_s = self._paused_until_s
         if self._links:
             asking_s = max(self._pulls.due_s(), self._paused_until_s)
-            due_s = min(due_s, asking_s, self._gives.due_s(now_s), self._beacon_due_s)
+            due_s = min(due_s, asking_s, self._gives.due_s(), self._stating.due_s)
         return due_s
 
     def _persist(self, now_s: float) -> None:
@@ -455,30 +388,24 @@ class Engine:
                 self._publish_to(answer.requester, Kind.GIVE, encode_frames([], request=answer.request))
 
     def _tell(self, now_s: float) -> None:
-        """Send the beacon soon: something in it changed."""
-        self._is_beacon_news = True
-        gap_s = max(BEACON_GAP_S, BEACON_GAP_PER_PRESENT_PEER_S * self._peers.present_count(now_s))
-        self._beacon_due_s = min(self._beacon_due_s, max(now_s, self._beacon_sent_s + gap_s))
+        self._stating.tell(self._peers.present_count(now_s), now_s)
 
     def _send_beacon(self, now_s: float) -> None:
-        self._counter += 1
-        ours = self._heads.states.get(self._current_stream) or StreamState(self._me, False, 0, 0, NO_BLOCK_BEFORE)
+        qos = 1 if self._stating.is_news else 0
+        ours = self._heads.states.get(self._hearing.current_stream, _NOTHING_YET)
         beacon = Beacon(
-            counter=self._counter,
+            counter=self._stating.next_counter(now_s),
             clock=self._clock,
             free_space=self._free_space,
             version=self._version,
-            current_stream=self._current_stream or bytes(8),
+            current_stream=self._hearing.current_stream or bytes(STREAM_BYTES),
             blocks=ours.blocks,
             block_hash=ours.block_hash,
             digest=self._heads.digest(),
             vector=self._heads.vector(),
         )
         payload = encode_beacon(beacon, group=self._group, sign=self._sign)
-        self._out.append(Publish(Kind.HEAD, None, payload, qos=1 if self._is_beacon_news else 0, is_retained=True))
-        self._is_beacon_news = False
-        self._beacon_sent_s = now_s
-        self._beacon_due_s = now_s + BEACON_EVERY_S * self._rng.uniform(1 - BEACON_JITTER, 1 + BEACON_JITTER)
+        self._out.append(Publish(Kind.HEAD, None, payload, qos, is_retained=True))
 
     def _move_heads(self, states: Mapping[bytes, StreamState], now_s: float) -> list[bytes]:
         moved = self._heads.move(states)

@@ -23,6 +23,8 @@ PULLS_PER_MINUTE_MAX = 64
 BYTES_PER_MEMBER_PER_S = 1024 * 1024
 BYTES_PER_S = 4 * 1024 * 1024
 WAIT_FOR_OTHERS_S = 2.0
+# A question to everybody is answered by about so many of those present; in a small group by all who have it.
+ANSWERERS_EXPECTED = 4
 # A reader that never answers must not stop all giving.
 LOAD_WITHIN_S = 30.0
 
@@ -53,6 +55,8 @@ class Gives:
         self._rng = rng
         self._waiting: list[Answer] = []
         self._loading: dict[int, tuple[Answer, float]] = {}
+        # No answer has its turn before this.
+        self._look_s = float("inf")
         self._members: dict[bytes, _Member] = {}
         self.bytes = Budget(BYTES_PER_S, BYTES_PER_S)
 
@@ -60,8 +64,17 @@ class Gives:
         """Count a pull of a member, and tell whether it is within its 64 a minute."""
         return self._member(requester).pulls.take(1, now_s)
 
-    def asked(self, requester: bytes, ranges: Ranges, *, is_to_any: bool, now_s: float) -> str | None:
+    def asked(self, requester: bytes, ranges: Ranges, *, now_s: float) -> str | None:
         """Take a question in, or return why it is not answered. What is not here is left out of the answer."""
+        return self._wait(requester, ranges, is_to_any=False, due_s=now_s)
+
+    def asked_any(self, requester: bytes, ranges: Ranges, *, present: int, now_s: float) -> str | None:
+        """Take in a question to everybody: wait for others by chance, and in a large group leave it to some of them."""
+        if self._rng.random() * present > ANSWERERS_EXPECTED:
+            return None
+        return self._wait(requester, ranges, is_to_any=True, due_s=now_s + self._rng.uniform(0, WAIT_FOR_OTHERS_S))
+
+    def _wait(self, requester: bytes, ranges: Ranges, *, is_to_any: bool, due_s: float) -> str | None:
         if len(self._waiting) >= ANSWERS_MAX:
             return "out queue full"
         if sum(answer.requester == requester for answer in self._waiting) >= ANSWERS_PER_MEMBER_MAX:
@@ -73,8 +86,8 @@ class Gives:
         )
         if is_to_any and not here:
             return None
-        wait_s = self._rng.uniform(0, WAIT_FOR_OTHERS_S) if is_to_any else 0.0
-        self._waiting.append(Answer(requester, ranges.request, here, is_to_any, now_s + wait_s))
+        self._waiting.append(Answer(requester, ranges.request, here, is_to_any, due_s))
+        self._look_s = min(self._look_s, due_s)
         return None
 
     def given(self, requester: bytes, blocks: Mapping[bytes, int]) -> None:
@@ -87,22 +100,23 @@ class Gives:
             if (kept := _without(answer, blocks) if answer.requester == requester else answer) is not None
         ]
 
-    def due_s(self, now_s: float) -> float:
+    def due_s(self) -> float:
         """Return when `next_answer` has something to do."""
         if len(self._loading) >= LOADS_MAX:
             return min(deadline_s for _answer, deadline_s in self._loading.values())
-        return min((self._ready_s(answer, now_s) for answer in self._waiting), default=float("inf"))
+        return self._look_s
 
     def next_answer(self, now_s: float) -> Answer | None:
         """Take out the answer whose turn it is, if there is one; without ranges there is nothing to read for it."""
         for lost in [name for name, (_answer, deadline_s) in self._loading.items() if deadline_s <= now_s]:
             del self._loading[lost]
-        if len(self._loading) >= LOADS_MAX:
+        if len(self._loading) >= LOADS_MAX or now_s < self._look_s:
             return None
         for place, answer in enumerate(self._waiting):
             if self._ready_s(answer, now_s) <= now_s:
                 del self._waiting[place]
                 return answer
+        self._look_s = min((self._ready_s(answer, now_s) for answer in self._waiting), default=float("inf"))
         return None
 
     def loading(self, token: int, answer: Answer, now_s: float) -> None:
@@ -125,7 +139,10 @@ class Gives:
 
     def _member(self, origin: bytes) -> _Member:
         # Only members get here, so there are no more of these than of them.
-        return self._members.setdefault(origin, _Member())
+        member = self._members.get(origin)
+        if member is None:
+            member = self._members[origin] = _Member()
+        return member
 
 
 def _without(answer: Answer, blocks: Mapping[bytes, int]) -> Answer | None:

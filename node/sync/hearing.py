@@ -1,39 +1,135 @@
-"""What the thread that seals must know of the other markets: whether somebody listens, and whether to hold back.
+"""What the beacons of others tell: who is there, what they have beyond us, and who has lost count.
 
-Not the engine's knowledge. Two numbers between two threads, on the monotonic clock.
+Not our own beacon (`stating`) and not asking for blocks (`pulls`). Owns the rule that only a live beacon with a higher
+counter was heard; an old or retained one, which anybody may have kept, only adds to what its author is known to have.
 """
 
 from __future__ import annotations
 
-# With a peer heard within this time, facts are sealed soon; else in larger blocks.
-HEARD_WITHIN_S = 60.0
-# A peer that shows more of our stream than we have gives it back within this time, or nobody does.
-HOLD_S = 60.0
+from collections.abc import Callable
+from typing import NamedTuple
+
+from node.sync.beacon import Beacon, decode_beacon
+from node.sync.effects import PeerHeard
+from node.sync.messages import Claim, Garbage, decode_heads
+from node.sync.peers import Difference, Peer, Peers, difference
+from node.sync.vector import Heads
+
+COMPARE_EVERY_S = 5.0
+# The same two digests are compared again only after a while: the answer may have been lost, or a stream has forked.
+COMPARE_AGAIN_S = 60.0
+RETURN_BEACON_EVERY_S = 5.0
+
+
+class Told(NamedTuple):
+    """What follows from a message: is there news to ask for, who was heard, what is to be said in return."""
+
+    is_news: bool = False
+    heard: PeerHeard | None = None
+    vector: tuple[Claim, ...] = ()
+    is_to_compare: bool = False
+    is_to_return: bool = False
 
 
 class Hearing:
-    """Written by the sync driver, read by the keeper."""
+    """Reads the beacons of members against our heads."""
 
-    def __init__(self) -> None:
-        self._heard_s: float | None = None
-        self._hold_until_s = 0.0
+    def __init__(
+        self,
+        *,
+        me: bytes,
+        group: bytes,
+        is_signed: Callable[[bytes, bytes, bytes], bool],
+        peers: Peers,
+        heads: Heads,
+    ) -> None:
+        self._me = me
+        self._group = group
+        self._is_signed = is_signed
+        self._peers = peers
+        self._heads = heads
+        self._compare_next_s = -float("inf")
+        self.current_stream = b""
 
-    def heard(self, now_s: float) -> None:
-        """A live beacon of a peer came now."""
-        self._heard_s = now_s
+    def beacon(self, payload: bytes, peer: Peer, *, is_live: bool, now_s: float) -> Told:
+        """Read a beacon of a member. Raises Garbage."""
+        if payload == peer.beacon:
+            return Told()  # the same one by way of another broker
+        if not peer.beacons.take(1, now_s):
+            raise Garbage("flood")
+        beacon = decode_beacon(payload, group=self._group, public_key=peer.public_key, is_signed=self._is_signed)
+        if beacon.counter <= peer.counter:
+            # Live and yet not new: it is replayed, or its author has lost count, as after a start with an unset clock.
+            is_news = self._peers.learn(peer, _claims(beacon), self._heads)
+            return Told(is_news, is_to_return=is_live and self._is_return_due(peer, now_s))
+        peer.counter, peer.beacon = beacon.counter, payload
+        if not is_live:
+            return Told(self._peers.learn(peer, _claims(beacon), self._heads))
+        peer.heard_at_s = now_s
+        is_news = self._learn(beacon, peer)
+        heard = self._heard(beacon, peer)
+        return Told(is_news, heard, beacon.vector, is_to_compare=self._is_compare_due(beacon, peer, now_s))
 
-    def is_heard(self, now_s: float) -> bool:
-        """Tell whether some peer was heard a short while ago."""
-        return self._heard_s is not None and now_s - self._heard_s < HEARD_WITHIN_S
+    def listed(self, payload: bytes, peer: Peer) -> bool:
+        """Read the heads that a peer lists after a comparison, and tell whether there is news. Raises Garbage."""
+        listed = decode_heads(payload)
+        if peer.compared_at_s is None:
+            raise Garbage("unasked")
+        ours = self._heads.in_buckets(listed.buckets)
+        peer.difference = difference(listed.claims, ours)
+        if self.current_stream in ours:
+            theirs = {claim.stream: claim.blocks for claim in listed.claims}
+            peer.our_blocks = theirs.get(self.current_stream, 0)
+        return self._peers.learn(peer, listed.claims, self._heads)
 
-    def hold(self, now_s: float) -> None:
-        """We were rolled back: what is pending must not be sealed into a stream of which others have more."""
-        self._hold_until_s = now_s + HOLD_S
+    def _learn(self, beacon: Beacon, peer: Peer) -> bool:
+        """Take over what a live beacon says its sender has, and tell whether some of it is news to ask for."""
+        claims = _claims(beacon)
+        peer.our_stream = self.current_stream
+        if beacon.digest == self._heads.digest():
+            peer.difference = Difference(0, 0)
+            peer.our_blocks = self._heads.blocks(self.current_stream)
+            return self._peers.replace(peer, (), self._heads)
+        if not beacon.vector:
+            return self._peers.learn(peer, claims, self._heads)
+        peer.difference = difference(claims, self._heads.states)
+        peer.our_blocks = next((claim.blocks for claim in claims if claim.stream == self.current_stream), 0)
+        return self._peers.replace(peer, claims, self._heads)
 
-    def release(self) -> None:
-        """Our own blocks are back."""
-        self._hold_until_s = 0.0
+    def _heard(self, beacon: Beacon, peer: Peer) -> PeerHeard:
+        states = self._heads.states
+        return PeerHeard(
+            origin=peer.origin,
+            counter=beacon.counter,
+            clock=beacon.clock,
+            version=beacon.version,
+            our_stream=peer.our_stream,
+            our_blocks=peer.our_blocks,
+            missing_here=peer.difference.missing_here,
+            missing_there=peer.difference.missing_there,
+            is_ahead_of_us=any(stream in states and states[stream].origin == self._me for stream in peer.ahead),
+        )
 
-    def is_held(self, now_s: float) -> bool:
-        """Tell whether sealing waits for our own blocks to come back."""
-        return now_s < self._hold_until_s
+    def _is_compare_due(self, beacon: Beacon, peer: Peer, now_s: float) -> bool:
+        """Tell whether to ask for the heads that differ, where the streams were too many to list."""
+        pair = (beacon.digest, self._heads.digest())
+        if beacon.vector or pair[0] == pair[1] or now_s < self._compare_next_s:
+            return False
+        if peer.compared == pair and peer.compared_at_s is not None and now_s - peer.compared_at_s < COMPARE_AGAIN_S:
+            return False
+        self._compare_next_s = now_s + COMPARE_EVERY_S
+        peer.compared, peer.compared_at_s = pair, now_s
+        return True
+
+    def _is_return_due(self, peer: Peer, now_s: float) -> bool:
+        if peer.returned_at_s is not None and now_s - peer.returned_at_s < RETURN_BEACON_EVERY_S:
+            return False
+        peer.returned_at_s = now_s
+        return True
+
+
+def _claims(beacon: Beacon) -> tuple[Claim, ...]:
+    """Return all that a beacon says its sender has: the vector, and the stream it writes now."""
+    if not beacon.blocks or beacon.current_stream in {claim.stream for claim in beacon.vector}:
+        return beacon.vector
+    return (*beacon.vector, Claim(beacon.current_stream, beacon.blocks, is_roster=False))

@@ -1,7 +1,7 @@
 """Frames that arrived and wait to be stored: known ones are dropped cheaply, the rest go to the disk in batches.
 
-Not the check of a block (`ledger.receive`, inside the transaction). Owns the in-queue: at most 4 MiB in all and 1 MiB from
-one publisher; a full queue drops and says so, and what was dropped is asked for again once there is room.
+Not the check of a block (`ledger.receive`, inside the transaction). Owns the in-queue: at most 4 MiB in all and 1 MiB
+from one publisher; a full queue drops and says so, and what was dropped is asked for again once there is room.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What travels: topics and payloads, built and taken apart. The signed beacon is in `beacon`.
 
-Not the blocks inside (`ledger.block`). Every payload is hostile until it has passed here: one exact layout each, nothing
-left over, every count bounded before anything is made of it.
+Not the blocks inside (`ledger.block`). Every payload is hostile until it has passed here: one exact layout each,
+nothing left over, every count bounded before anything is made of it.
 
 A topic is `larder/1/GROUP/KIND/PUBLISHER[/TO]`: the group in 32 hex digits, publisher and addressee as node ids, or the
 addressee `any`. Only pulls and gives have an addressee. All numbers are little-endian:
@@ -9,7 +9,7 @@ addressee `any`. Only pulls and gives have an addressee. All numbers are little-
 | first byte | name | after it |
 |---|---|---|
 | 1 | frames | request u32 (0: nobody asked), flags u8 (1: last of this answer, 2: there is more), then whole frames |
-| 2 | heads | buckets u64 (bit b: bucket b is listed in full), count u16, then stream 8, blocks u32 (top bit: a roster) |
+| 2 | heads | buckets u64 (bit b: bucket b is listed in full), count u16, then stream 8, blocks u32 (top bit: roster) |
 | 3 | ranges | request u32, count u8, then stream 8, first u32, end u32 |
 | 4 | bucket digests | 64 times 8 bytes, bucket 0 first |
 | 5 | block hashes | reserved for the comparison of forked streams; refused |
@@ -23,6 +23,7 @@ import struct
 from base64 import b32decode
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from node.ledger.block import HEADER_BYTES, SIGNATURE_BYTES
@@ -52,6 +53,8 @@ _HEAD = struct.Struct("<8sI")
 _RANGE = struct.Struct("<8sII")
 _FRAME_LENGTH = struct.Struct("<H")
 _LAST, _MORE = 1, 2
+# The same few names come with every message.
+_ORIGINS_KEPT = 1_024
 
 HEADS_PER_MESSAGE_MAX = (PAYLOAD_BYTES_MAX - _HEADS.size) // _HEAD.size
 FRAMES_BYTES_MAX = PAYLOAD_BYTES_MAX - _FRAMES.size
@@ -250,6 +253,7 @@ def decode_bucket_digests(payload: bytes) -> tuple[bytes, ...]:
     return tuple(payload[at : at + BUCKET_DIGEST_BYTES] for at in range(1, len(payload), BUCKET_DIGEST_BYTES))
 
 
+@lru_cache(maxsize=_ORIGINS_KEPT)
 def _origin_from(text: str) -> bytes:
     origin = b32decode(text.upper() + "=" * 6)
     # Base32 of 16 bytes has two spare bits; only one spelling of a name is a name.

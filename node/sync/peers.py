@@ -18,6 +18,7 @@ from node.sync.vector import Heads
 
 CLAIMS_PER_PEER_MAX = 4_096
 CLAIMS_MAX = 16_384  # about 130 B each
+ROSTER_STREAMS_MAX = 16
 FAILURES_KEPT_PER_PEER_MAX = 256
 # A peer that was heard within this counts as present.
 PRESENT_S = 60.0
@@ -112,8 +113,11 @@ class Peers:
         self._by_origin: dict[bytes, Peer] = {}
         self._claimers: set[bytes] = set()
         self._claim_count = 0
+        self._present, self._count_again_s = 0, 0.0
         # One bytes object for each stream, however many peers name it.
         self._names: dict[bytes, bytes] = {}
+        # Streams that somebody calls a roster and that we are behind in.
+        self.roster_streams: set[bytes] = set()
         self.change(members)
 
     def change(self, members: Mapping[bytes, bytes]) -> None:
@@ -129,8 +133,11 @@ class Peers:
         return self._by_origin.get(origin)
 
     def present_count(self, now_s: float) -> int:
-        """Count those heard within the last minute."""
-        return sum(peer.is_present(now_s) for peer in self._by_origin.values())
+        """Count those heard within the last minute, as of at most a second ago."""
+        if now_s >= self._count_again_s:
+            self._present = sum(peer.is_present(now_s) for peer in self._by_origin.values())
+            self._count_again_s = now_s + 1.0
+        return self._present
 
     def claimers(self) -> list[Peer]:
         """Return those who are ahead of us somewhere, in an order that depends on nothing but their names."""
@@ -148,6 +155,11 @@ class Peers:
                     continue
                 self._claim_count += 1
             stream = self._names.setdefault(claim.stream, claim.stream)
+            if claim.is_roster and stream not in self.roster_streams:
+                # One for each steward is honest; whoever names more only loses its precedence.
+                claim = claim._replace(is_roster=len(self.roster_streams) < ROSTER_STREAMS_MAX)
+                if claim.is_roster:
+                    self.roster_streams.add(stream)
             peer.ahead[stream] = claim._replace(stream=stream)
             is_news = True
         if peer.ahead:
@@ -180,6 +192,7 @@ class Peers:
                 self._claimers.discard(origin)
         if not self._claimers:
             self._names.clear()
+            self.roster_streams.clear()
 
     def failed(self, peer: Peer, stream: bytes, now_s: float, rng: Random) -> None:
         """Remember that a peer did not give what it claims of a stream."""

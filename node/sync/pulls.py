@@ -31,6 +31,8 @@ ANSWER_JITTER_S = 1.0
 ANY_ANSWER_WITHIN_S = 6.0
 # While somebody is ahead of us and not all questions are out.
 LOOK_EVERY_S = 1.0
+# However much changes: a look walks through all claims.
+LOOK_GAP_S = 0.05
 # A peer refuses more than 64 pulls a minute of one member; we stay below what it would count.
 PULLS_PER_S, PULLS_BURST = 0.8, 12.0
 
@@ -70,6 +72,7 @@ class Pulls:
         self._request = rng.randrange(REQUEST_MAX)
         self._budgets: dict[bytes, Budget] = {}
         self._next_look_s = 0.0
+        self._looked_s = -LOOK_GAP_S
         self.is_roster_only = False
 
     def due_s(self) -> float:
@@ -79,9 +82,9 @@ class Pulls:
             deadlines.append(self._next_look_s)
         return min(deadlines, default=float("inf"))
 
-    def look_again(self, now_s: float) -> None:
-        """Something changed: look at once whether there is something to ask for."""
-        self._next_look_s = now_s
+    def look_again(self, at_s: float) -> None:
+        """Something changed: look at this time whether there is something to ask for."""
+        self._next_look_s = min(self._next_look_s, max(at_s, self._looked_s + LOOK_GAP_S))
 
     def ask(self, now_s: float) -> list[Question]:
         """Ask again what is overdue and as much new as may be out at once."""
@@ -89,7 +92,7 @@ class Pulls:
         for request, question in list(self._open.items()):
             if not question.is_answered and question.deadline_s <= now_s:
                 questions.extend(self._give_up(request, question, now_s))
-        if now_s >= self._next_look_s:
+        if now_s >= self._next_look_s and len(self._open) < QUESTIONS_MAX:
             questions.extend(self._ask_new(now_s))
         return questions
 
@@ -130,7 +133,7 @@ class Pulls:
             if question.is_answered and question.waiting == 0:
                 del self._open[request]
                 self._judge(question, now_s)
-                self._next_look_s = now_s
+                self.look_again(now_s)
 
     def _judge(self, question: _Open, now_s: float) -> None:
         peer = question.peer
@@ -146,7 +149,7 @@ class Pulls:
         """Ask somebody else for what did not come, then everybody, then nobody."""
         del self._open[request]
         self._judge(question, now_s)
-        self._next_look_s = now_s
+        self.look_again(now_s)
         ranges = {
             stream: asked for stream, asked in question.ranges.items() if self._heads.blocks(stream) <= asked.first
         }
@@ -172,7 +175,8 @@ class Pulls:
         is_roster_turn = self.is_roster_only or any(
             claim.is_roster and (stream in taken or peer.may_be_asked(stream, now_s))
             for peer in claimers
-            for stream, claim in peer.ahead.items()
+            for stream in self._peers.roster_streams
+            if (claim := peer.ahead.get(stream)) is not None
         )
         for peer in claimers:
             if len(self._open) >= QUESTIONS_MAX:
@@ -181,7 +185,7 @@ class Pulls:
             if ranges and self._budget(peer).has(1, now_s):
                 taken.update(ranges)
                 questions.extend(self._send(peer, ranges, [peer.origin], now_s))
-        self._next_look_s = now_s + LOOK_EVERY_S
+        self._looked_s, self._next_look_s = now_s, now_s + LOOK_EVERY_S
         return questions
 
     def _ranges_of(self, peer: Peer, taken: set[bytes], is_roster_turn: bool, now_s: float) -> dict[bytes, BlockRange]:

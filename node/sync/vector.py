@@ -77,7 +77,7 @@ class Heads:
         return tuple(self._claims(sorted(self.states)))
 
     def listed(self, theirs: Iterable[bytes]) -> ListedHeads:
-        """Return the heads of the buckets whose digest differs from theirs, as many whole buckets as fit one message."""
+        """Return the heads of the buckets whose digest differs from theirs, as many whole buckets as fit."""
         buckets: set[int] = set()
         claims: list[Claim] = []
         for bucket, (ours, digest) in enumerate(zip(self.bucket_digests(), theirs, strict=True)):

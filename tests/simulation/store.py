@@ -1,7 +1,7 @@
 """A market's disk as the simulator needs it: real frames, the real checks of a block, and no SQLite.
 
-Not the real receiving. It obeys the same rule of order: a block goes on the head of its stream or not at all, and its author
-must be in the roster by then. A roster is a stream whose bodies each enrol one key.
+Not the real receiving. It obeys the same rule of order: a block goes on the head of its stream or not at all, and its
+author must be in the roster by then. A roster is a stream whose bodies each enrol one key.
 """
 
 from __future__ import annotations

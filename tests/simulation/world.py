@@ -1,7 +1,7 @@
 """A city of markets in one process: the real engine, a model of disks and brokers, simulated time, one seed.
 
-Every chance is drawn from the seed, so a failure replays exactly. While it runs it checks what must hold at every instant:
-nothing is claimed or given that is not on the disk. `heal` ends all faults and tells how long agreement took.
+Every chance is drawn from the seed, so a failure replays exactly. While it runs it checks what must hold at every
+instant: nothing is claimed or given that is not on the disk. `heal` ends all faults and tells how long agreement took.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from random import Random
 from node.ledger.block import read_frame
 from node.sync import effects as fx
 from node.sync.beacon import decode_beacon
-from node.sync.engine import BEACON_EVERY_S, Engine
+from node.sync.engine import Engine
 from node.sync.messages import build_topic, decode_frames
+from node.sync.stating import BEACON_EVERY_S
 from tests.simulation.store import GROUP, CheapKey, Store, is_cheaply_signed
 
 ROUNDS_MAX = 20
@@ -73,6 +74,7 @@ class Node:
     boot: int = 0
     side: int = 0
     wall_offset_ms: int = 0
+    timer_s: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
 
 
@@ -201,13 +203,19 @@ class World:
                 frames = node.store.load(effect.ranges, effect.bytes_max)
                 self._later(node, 0.01, lambda: self._tell(node, fx.Loaded(effect.token, frames)))
             case fx.SetTimer():
-                self._at(effect.at_s, node, lambda: self._tell(node, fx.TimerDue(effect.name)))
+                node.timer_s = effect.at_s
+                self._at(effect.at_s, node, lambda: self._timer_due(node, effect))
             case fx.Publish():
                 self._publish(node, effect)
             case fx.Dropped():
                 node.counts[effect.reason] += 1
             case fx.PeerHeard():
                 node.counts["rolled back"] += effect.is_ahead_of_us
+
+    def _timer_due(self, node: Node, timer: fx.SetTimer) -> None:
+        # A later one of the same name has replaced it.
+        if node.timer_s == timer.at_s:
+            self._tell(node, fx.TimerDue(timer.name))
 
     def _commit(self, node: Node, effect: fx.Persist) -> None:
         if self.rng.random() < self.knobs.persist_failures:
