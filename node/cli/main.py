@@ -45,6 +45,8 @@ VERBS = {
     "issue": N_("Give an item out to the kitchen."),
     "discard": N_("Throw away a lot or a part of it."),
     "count": N_("Say what was counted of a lot."),
+    "plan": N_("What to cook from what is here, why, and why not."),
+    "recipe": N_("List, show and add recipes."),
     "transfer": N_("Hand goods over to another market, step by step."),
     "undo": N_("Take back the last action."),
     "history": N_("The last movements."),
@@ -189,6 +191,14 @@ def load(verb: str) -> click.Command:
             from node.cli.cold import cold_verb
 
             return cold_verb
+        case "plan":
+            from node.cli.planning import plan_verb
+
+            return plan_verb
+        case "recipe":
+            from node.cli.recipes import recipe_verb
+
+            return recipe_verb
         case "transfer":
             from node.cli.transfers import transfer_verb
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from node.domain.quantity import format_quantity
 from node.domain.recipes import amounts, is_plannable
 from node.errors import N_
 from node.planner.envelope import EnvelopeError, read_proposal
@@ -20,6 +21,7 @@ from node.planner.score import PERMILLE, score
 from node.planner.stock import FreeStock
 
 FAULTS_MAX = 100
+LOTS_NAMED_MAX = 3
 # A class served less than this share of what the local plan gives it, or of the mean, is treated unfairly.
 UNFAIR_TO_BASELINE_PERMILLE = 800
 UNFAIR_TO_MEAN_PERMILLE = 500
@@ -255,16 +257,21 @@ def _stock(case: _Case) -> Iterator[Fault]:
                 yield Fault(
                     "STOCK",
                     path,
-                    N_("{title} needs more {name} than is free: {missing} of {need} missing (thousandths){lots}."),
+                    N_("{title} needs more {name} than is free: {missing} of {need} missing{lots}."),
                     {
                         "title": case.title(dish),
                         "name": _name(case, item_id),
                         "item": item_id,
-                        "missing": missing,
-                        "need": amount,
-                        "lots": f", {', '.join(lots[:3])}" if lots else "",
+                        "missing": _amount(case, dish, item_id, missing),
+                        "need": _amount(case, dish, item_id, amount),
+                        "lots": f" ({', '.join(lots[:LOTS_NAMED_MAX])})" if lots else "",
                     },
                 )
+
+
+def _amount(case: _Case, dish: PlannedDish, item_id: str, milli: int) -> str:
+    lines = case.recipes[dish.recipe_id].lines
+    return format_quantity(milli, next(line.unit for line in lines if line.item_id == item_id))
 
 
 def _name(case: _Case, item_id: str) -> str:
