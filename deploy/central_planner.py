@@ -25,7 +25,7 @@ NAME = "larder-central/1"
 PATH = "/v1/plan-proposals"
 REQUEST_BYTES_MAX = 1024 * 1024
 ANSWERS_KEPT_MAX = 256
-STARTS_MAX = 24
+STARTS_MAX = 100
 DISHES_MAX = 100
 REQUEST_WITHIN_S = 30.0
 LATER_DAY = 8
@@ -83,7 +83,7 @@ def portions_possible(recipe: dict[str, Any], stock: Stock, day: int) -> int:
 
 
 def take(recipe: dict[str, Any], portions: int, stock: Stock, day: int) -> int:
-    """Take what a dish needs, first expired first; return how much of it would have been lost within three days."""
+    """Take what a dish needs, first expired first; return its urgency: amounts times how soon each would expire."""
     saved = 0
     for ingredient, amount in recipe["portion"].items():
         left = amount * portions
@@ -93,7 +93,7 @@ def take(recipe: dict[str, Any], portions: int, stock: Stock, day: int) -> int:
             taken = min(left, stock[ingredient][last])
             stock[ingredient][last] -= taken
             left -= taken
-            saved += taken * max(0, 3 - last)
+            saved += taken * (LATER_DAY - last)
     return saved
 
 
@@ -130,9 +130,14 @@ def best_dish(
     return best
 
 
-def plan_from(request: Request, first: str | None) -> tuple[tuple[int, int, int], list[dict[str, Any]]]:
-    """Plan every day and meal, beginning with one recipe where it fits; return its worth and its dishes."""
-    stock, dishes, served, saved = stock_of(request), [], 0, 0
+def plan_from(request: Request, first: str | None) -> tuple[tuple[float, ...], list[dict[str, Any]]]:
+    """Plan every day and meal, beginning with one recipe where it fits; return its worth and its dishes.
+
+    Worth, compared in this order: the share of the class that gets least, portions, what does not expire unused, what
+    is used of the rest that expires soon, few dishes, few minutes.
+    """
+    stock, dishes, saved, worked = stock_of(request), [], 0, 0
+    served = {each["id"]: 0 for each in request["classes"]}
     for number, day in enumerate(request["horizon"]):
         minutes = request["limits"].get("minutes", 0)
         for meal in sorted({recipe["meal"] for recipe in request["recipes"]}):
@@ -149,24 +154,31 @@ def plan_from(request: Request, first: str | None) -> tuple[tuple[int, int, int]
                 open_recipes.remove(recipe)
                 minutes -= recipe["minutes"]
                 saved += take(recipe, sum(portions.values()), stock, number)
-                served += sum(portions.values())
+                worked += recipe["minutes"]
                 for label, count in portions.items():
                     hungry[label] -= count
+                    served[label] += count
                 dishes.append({"day": day, "meal": meal, "recipe": recipe["id"], "portions": portions})
-    return (served, saved, -len(dishes)), dishes
+    least = min((served[each["id"]] / each["people"] for each in request["classes"] if each["people"]), default=1.0)
+    expired = sum(amount for days in stock.values() for last, amount in days.items() if last < len(request["horizon"]))
+    return (least, sum(served.values()), -expired, saved, -len(dishes), -worked), dishes
 
 
 def propose(request: Request, ends_at_s: float) -> dict[str, Any]:
     """Return the best of several plans, each begun with another dish, as far as the deadline lets it try."""
-    best = plan_from(request, None)
+    best, tried = plan_from(request, None), 1
     for recipe in request["recipes"][:STARTS_MAX]:
         if time.monotonic() >= ends_at_s:
             break
         other = plan_from(request, recipe["id"])
+        tried += 1
         if other[0] > best[0]:
             best = other
-    (served, saved, _dishes), dishes = best
-    reasons = [f"{served} portions in {len(dishes)} dishes", f"uses what expires first ({saved} points)"]
+    worth, dishes = best
+    reasons = [
+        f"{worth[1]} portions, dishes: {len(dishes)}",
+        f"of {tried} plans the one that uses most of what expires first",
+    ]
     return {
         "schema": "plan-proposal/1",
         "snapshot_id": request["snapshot_id"],

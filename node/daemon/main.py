@@ -10,7 +10,9 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,13 +23,16 @@ from node.daemon.supervisor import Beat, Worker
 from node.errors import N_, LarderError, Refused
 from node.health import write_heartbeat
 from node.language import _, error_text
-from node.ledger.jobs import Jobs
+from node.ledger.jobs import Jobs, do_now
 from node.ledger.read import open_reader
+from node.ledger.store import Transaction
 from node.places import Places, places_from_environment
 from node.sync.hearing import Hearing
 
 HEARTBEAT_EVERY_S = 10.0
 STOP_WITHIN_S = 8.0
+# A worker waits so long for its row to be written; with the longest question still less than the age of a stuck beat.
+WRITE_WITHIN_S = 10.0
 
 EXIT_REFUSED = 1
 EXIT_AGAIN = 3
@@ -43,7 +48,7 @@ class Node:
         self._jobs = Jobs()
         self._hearing = Hearing()
         # One line a worker. The keeper is first: without it nothing is kept, so it decides whether the node is here.
-        work = {"keeper": self._keep, "sync": self._sync}
+        work = {"keeper": self._keep, "sync": self._sync, "planner": self._ask_planner}
         self._workers = [Worker(name, run, stop=self._stop, on_news=self._news.set) for name, run in work.items()]
 
     def stop(self) -> None:
@@ -74,6 +79,14 @@ class Node:
         from node.sync.driver import SyncDriver
 
         SyncDriver(self._places, jobs=self._jobs, hearing=self._hearing, stop=self._stop, beat=beat).run()
+
+    def _ask_planner(self, beat: Beat) -> None:
+        from node.planner.central.worker import PlannerWorker
+
+        def submit(purpose: str, work: Callable[[Transaction], Any], /) -> Any:
+            return do_now(self._jobs, purpose, work, within_s=WRITE_WITHIN_S)
+
+        PlannerWorker(self._places, submit=submit, stop=self._stop, beat=beat).run()
 
     def _say(self, state: str) -> None:
         if all(worker.is_alive() for worker in self._workers):

@@ -20,7 +20,7 @@ from node.planner.central.judge import Judged, judge
 from node.planner.central.record import keep_judged
 from node.planner.central.request import Asked, make_request
 from node.planner.drafts import Draft, newest_draft
-from node.planner.plan import Plan
+from node.planner.plan import Plan, snapshot_id
 
 SECOND_REPLY = "planner: second reply"
 
@@ -66,6 +66,17 @@ def ask_for(connection: sqlite3.Connection, request: Request, url: str) -> Askin
     if asked is None:
         raise Refused("planner.too_few", N_("Too few people to ask anybody outside; the plan is made here."))
     return Asking(request, draft, draft.plan, asked, url)
+
+
+def is_worth_asking(connection: sqlite3.Connection, moment: Moment) -> bool:
+    """Tell whether the newest plan made here still waits for a better one: not accepted, and not of another day."""
+    draft = newest_draft(connection)
+    if draft is None or (moment.quality is not ClockQuality.NOT_SET and draft.snapshot.day < moment.today.isoformat()):
+        return False
+    row = connection.execute(
+        "SELECT 1 FROM plan WHERE snapshot_id = ? LIMIT 1", (bytes.fromhex(snapshot_id(draft.snapshot)),)
+    ).fetchone()
+    return row is None
 
 
 def judge_answer(asking: Asking, raw: bytes, moment: Moment) -> Judged:

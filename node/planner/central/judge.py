@@ -11,17 +11,19 @@ from typing import Literal
 
 import msgspec
 
-from node.errors import N_
 from node.language import _
 from node.planner.central.request import Asked
 from node.planner.central.sharing import in_our_words
-from node.planner.plan import Fault, Plan, Snapshot, Verdict
+from node.planner.plan import Plan, Snapshot, Verdict
 from node.planner.score import score
 from node.planner.validator import validate, validate_bytes
+from node.planner.words import fault_text
 from node.text import safe_text
 
 # What a node without anybody's needs can see of an allergen: a dish that is not on a class's list.
 ALLERGEN_CODES = frozenset({"DIET", "ALLERGEN", "ALLERGEN_UNKNOWN"})
+# Rules of single recipes, for which a request has no field: breaking one is nothing that the planner did wrong.
+UNTOLD_CODES = frozenset({"BATCH_MIN", "BATCH_MAX"})
 PLANNER_CELLS_MAX = 60
 REASON_CELLS_MAX = 300
 REASONS_SHOWN_MAX = 20
@@ -54,10 +56,16 @@ def judge(raw: bytes, asked: Asked, ours: Snapshot, local: Plan, *, today: str |
     proposed, verdict = validate_bytes(raw, asked.snapshot, today=today)
     planner = safe_text(proposed.planner, PLANNER_CELLS_MAX) if proposed else UNKNOWN_PLANNER
     if proposed is None or verdict.word == "reject":
-        is_allergen_fault = any(fault.code in ALLERGEN_CODES for fault in verdict.faults)
+        codes = {fault.code for fault in verdict.faults}
         sentence = _("The central planner's plan was refused: {reason}").format(reason=fault_text(verdict.faults[0]))
         return Judged(
-            "refused", planner, verdict, proposed and _safe(proposed, planner), sentence, False, is_allergen_fault
+            "refused",
+            planner,
+            verdict,
+            proposed and _safe(proposed, planner),
+            sentence,
+            is_sound=codes <= UNTOLD_CODES,
+            is_allergen_fault=bool(codes & ALLERGEN_CODES),
         )
     plan, verdict = _best(in_our_words(asked, proposed, ours, local), ours, local, today)
     plan = _safe(plan, planner)
@@ -65,10 +73,18 @@ def judge(raw: bytes, asked: Asked, ours: Snapshot, local: Plan, *, today: str |
         sentence = _("The central planner's plan does not fit here: {reason}").format(
             reason=fault_text(verdict.faults[0])
         )
-        return Judged("refused", planner, verdict, plan, sentence, True, False)
+        return Judged("refused", planner, verdict, plan, sentence, is_sound=True, is_allergen_fault=False)
     if verdict.score >= score(local, ours):
-        return Judged("kept", planner, verdict, plan, _("The plan made here is as good or better."), True, False)
-    return Judged("offered", planner, verdict, plan, "", True, False)
+        return Judged(
+            "kept",
+            planner,
+            verdict,
+            plan,
+            _("The plan made here is as good or better."),
+            is_sound=True,
+            is_allergen_fault=False,
+        )
+    return Judged("offered", planner, verdict, plan, "", is_sound=True, is_allergen_fault=False)
 
 
 def _safe(plan: Plan, planner: str) -> Plan:
@@ -78,17 +94,6 @@ def _safe(plan: Plan, planner: str) -> Plan:
 def _best(variants: list[Plan], ours: Snapshot, local: Plan, today: str | None) -> tuple[Plan, Verdict]:
     judged = [(plan, validate(plan, ours, baseline=local, today=today)) for plan in variants]
     return min(judged, key=lambda pair: (pair[1].word == "reject", pair[1].score))
-
-
-def fault_text(fault: Fault) -> str:
-    """Return a fault as a sentence in the market's language, safe to draw."""
-    return safe_text(_(fault.text).format(**fault.values), REASON_CELLS_MAX)
-
-
-def planner_words(plan: Plan) -> list[str]:
-    """Return a planner's reasons as lines for a screen: quoted, as its own words and nobody else's."""
-    label = N_('The planner says: "{reason}"')
-    return [_(label).format(reason=reason) for reason in _printable(plan.reasons)]
 
 
 def _printable(reasons: tuple[str, ...]) -> tuple[str, ...]:

@@ -137,12 +137,15 @@ def _on_wire(snapshot: Snapshot) -> PlanRequest:
         place = (bucket.item_id, bucket.last_day)
         stock[place] = stock.get(place, 0) + bucket.amount_milli
     limits = snapshot.limits
+    # The contract has one smallest pot for all: the largest of them keeps every recipe's.
+    pots = [limits.batch_min, *(recipe.batch_min for recipe in snapshot.recipes)]
+    smallest_pot = max(limits.batch_min, min(max(pots), snapshot.people))
     return PlanRequest(
         schema=SCHEMA,
         snapshot_id=snapshot_id(snapshot),
         rules=snapshot.rules,
         horizon=snapshot.days,
-        limits=LimitsOnWire(limits.batch_min, limits.mains, limits.breakfasts, limits.repeats, limits.minutes),
+        limits=LimitsOnWire(smallest_pot, limits.mains, limits.breakfasts, limits.repeats, limits.minutes),
         stock=tuple(
             StockOnWire(item_id, day, milli // _MILLI) for (item_id, day), milli in sorted(stock.items()) if milli > 0
         ),

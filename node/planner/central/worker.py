@@ -20,7 +20,7 @@ from node.language import _, error_text
 from node.ledger.read import data_version, open_reader
 from node.ledger.store import Transaction
 from node.places import Places
-from node.planner.central.asking import Asking, BadPlan, ask_for, conclude, judge_answer
+from node.planner.central.asking import Asking, BadPlan, ask_for, conclude, is_worth_asking, judge_answer
 from node.planner.central.breaker import (
     CONTENT,
     TRANSPORT,
@@ -101,8 +101,13 @@ class PlannerWorker:
                 self._unanswered = None
                 self._ask(reader, waiting[-1], self._waiting if waiting[-1].body.get("waiting") else self._background)
                 return
+            if read_planner_health(self._places).resting != _resting(reader, clock.now())[0]:
+                self._note(reader)  # somebody has acknowledged
         if self._unanswered is not None and clock.monotonic_s() >= self._again_at_s:
-            self._ask(reader, self._unanswered, self._background)
+            if is_worth_asking(reader, clock.now()):
+                self._ask(reader, self._unanswered, self._background)
+            else:
+                self._unanswered = None
 
     def _ask(self, reader: sqlite3.Connection, request: Request, deadlines: Deadlines) -> None:
         """Ask one question and store what comes of it."""

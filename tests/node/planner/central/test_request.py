@@ -125,6 +125,18 @@ def test_stock_is_rounded_down_and_portions_up() -> None:
     assert request["recipes"][0]["portion"] == {"food/carrots": 2, "food/rice": 2}
 
 
+@pytest.mark.parametrize(("pots", "people", "told"), [((2, 5), 12, 5), ((2, 50), 12, 12), ((1, 1), 12, 1)])
+def test_the_one_smallest_pot_of_a_request_keeps_that_of_every_recipe(
+    pots: tuple[int, int], people: int, told: int
+) -> None:
+    snapshot = a_snapshot(DietClass("a", people, ALL))
+    recipes = tuple(
+        msgspec.structs.replace(each, batch_min=pot) for each, pot in zip(snapshot.recipes, (*pots, 1), strict=True)
+    )
+    request = json.loads(asked_for(msgspec.structs.replace(snapshot, recipes=recipes)).body)
+    assert request["limits"]["batch_min"] == told
+
+
 def our_words(snapshot: Snapshot) -> tuple[Plan, Plan]:
     """The honest planner's plan in our own words, and the local one."""
     asked, local = asked_for(snapshot), greedy(snapshot)

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from node import clock
 from node.actions.requests import answered, ask
+from node.ledger.append import Appender
+from node.ledger.events import PlanAccepted
 from node.ledger.read import open_reader
 from node.ledger.refusals import refusals
 from node.ledger.store import MarketStore, Transaction
@@ -26,12 +29,12 @@ from node.planner.central.breaker import (
     load_breaker,
 )
 from node.planner.central.health import read_planner_health
-from node.planner.central.judge import planner_words
 from node.planner.central.worker import REQUEST_KIND, PlannerWorker
 from node.planner.drafts import CENTRAL, Draft, keep_draft, newest_draft, offered_draft
 from node.planner.greedy import greedy
-from node.planner.plan import DietClass, Plan, Snapshot
+from node.planner.plan import DietClass, Plan, Snapshot, snapshot_id
 from node.planner.validator import validate
+from node.planner.view import plan_view
 from tests.node.builders import an_open_market
 from tests.node.planner.central.builders import ALL, QUICK, a_snapshot
 from tests.standin import Scenario, Seen, StandIn
@@ -224,6 +227,16 @@ def test_a_valid_plan_that_is_worse_is_kept_aside(tmp_path: Path, answer: str, c
         assert read_planner_health(asked.places).state == "ok"
 
 
+def test_a_plan_that_breaks_a_rule_it_was_not_told_is_refused_and_not_held_against_the_planner(tmp_path: Path) -> None:
+    snapshot = a_snapshot()
+    recipes = tuple(msgspec.structs.replace(each, batch_max=2) for each in snapshot.recipes)
+    with a_market_that_asks(tmp_path, "good", snapshot=msgspec.structs.replace(snapshot, recipes=recipes)) as asked:
+        asked.ask()
+        assert asked.verdicts == [("reject", "BATCH_MAX")]
+        assert asked.failures == (0, 0)
+        assert read_planner_health(asked.places).state == "ok"
+
+
 def test_a_better_plan_is_offered_and_waits_for_a_person(tmp_path: Path) -> None:
     snapshot = a_snapshot()
     with a_market_that_asks(tmp_path, "good", snapshot=snapshot, local=a_poor_plan(snapshot)) as asked:
@@ -245,10 +258,11 @@ def test_what_a_planner_says_is_shown_inert_and_as_its_own_words(tmp_path: Path,
         if answer == "instructions":  # longer than agreed
             assert asked.codes == {"SCHEMA"}
             return
-        plan = asked.proposal.plan
-        assert plan is not None
-        for line in planner_words(plan):
-            assert line.startswith("The planner says: ")
+        shown = plan_view(asked.market.reader, asked.places, clock.now())
+        assert shown.source.startswith("central planner larder-central/1")
+        assert shown.planner_words
+        for line in shown.planner_words:
+            assert line.startswith("the planner says: ")
             assert line.isprintable()
 
 
@@ -342,6 +356,25 @@ def test_a_question_without_an_answer_is_asked_again_quietly_under_its_key(tmp_p
         assert len(asked.seen) == 2
         assert len({seen.headers["idempotency-key"] for seen in asked.seen}) == 1
         assert read_planner_health(asked.places).state == "ok"
+
+
+def test_an_accepted_plan_is_not_bettered_any_more(tmp_path: Path) -> None:
+    with a_market_that_asks(tmp_path, "error_500", "good") as asked:
+        asked.ask()
+        snapshot = bytes.fromhex(snapshot_id(a_snapshot()))
+        fact = PlanAccepted(snapshot, "greedy/1", "1", 20_779, 0, "ok", [])
+        asked.market.act("accept", lambda tx: Appender(tx).append(fact, 0))
+        asked.worker._again_at_s = 0.0
+        asked.look()
+        assert len(asked.seen) == 1
+
+
+def test_an_acknowledgement_is_seen_at_once(tmp_path: Path) -> None:
+    with a_market_that_asks(tmp_path, "forbidden_dish") as asked:
+        asked.ask()
+        asked.market.act("seen", acknowledge_allergen_fault)
+        asked.look()
+        assert read_planner_health(asked.places).resting == ""
 
 
 def test_only_the_newest_of_several_requests_is_asked(tmp_path: Path) -> None:
