@@ -23,6 +23,10 @@ KIND_WORDS = {
     MoveKind.DISCARD: N_("discarded"),
     MoveKind.ADJUST: N_("adjusted"),
     MoveKind.COUNT: N_("counted"),
+    MoveKind.TRANSFER_OUT: N_("sent"),
+    MoveKind.TRANSFER_IN: N_("taken in"),
+    MoveKind.TRANSFER_BACK: N_("came back"),
+    MoveKind.CARRIED: N_("carried over"),
 }
 
 

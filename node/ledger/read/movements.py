@@ -70,16 +70,23 @@ class DoneAction:
     is_undone: bool
 
 
+# Which kind of movement the event is that made a lot: received, taken in from another market, came back, carried over.
+_LOT_KIND = f"""coalesce((SELECT c.kind FROM contrib c WHERE c.lot_stream = l.stream AND c.lot_seq = l.seq
+  AND c.member = l.member AND c.kind IN ({MoveKind.TRANSFER_IN}, {MoveKind.TRANSFER_BACK}, {MoveKind.CARRIED})
+  LIMIT 1), {MoveKind.RECEIVE})"""
+# Ours alone: what others did is in their own words, and their numbers for people are not ours.
+_OURS = "(SELECT origin FROM writer WHERE id = 1)"
 # A lot's own event counts as the movement by which it came in.
-_MOVEMENTS = """
+_MOVEMENTS = f"""
 SELECT m.stream AS stream, m.seq AS seq, m.kind AS kind, m.quantity_milli AS quantity_milli, l.item_id AS item_id,
   l.unit AS unit, m.lot_stream AS lot_stream, m.lot_seq AS lot_seq, l.batch AS batch, m.basis AS basis,
   m.reason AS reason, m.about_stream AS about_stream, m.about_seq AS about_seq, m.hlc AS hlc, m.clock AS clock,
   m.who AS who
-FROM movement m JOIN lot l ON l.stream = m.lot_stream AND l.seq = m.lot_seq AND l.member = m.member {movement_where}
+FROM movement m JOIN lot l ON l.stream = m.lot_stream AND l.seq = m.lot_seq AND l.member = m.member
+WHERE m.member = {_OURS} {{movement_where}}
 UNION ALL
-SELECT l.stream, l.seq, 1, l.quantity_milli, l.item_id, l.unit, l.stream, l.seq, l.batch, NULL, 0, NULL, NULL, l.hlc,
-  l.clock, l.who FROM lot l WHERE l.quantity_milli <> 0 {lot_where}
+SELECT l.stream, l.seq, {_LOT_KIND}, l.quantity_milli, l.item_id, l.unit, l.stream, l.seq, l.batch, NULL, 0, NULL,
+  NULL, l.hlc, l.clock, l.who FROM lot l WHERE l.quantity_milli <> 0 AND l.member = {_OURS} {{lot_where}}
 """
 
 _NAMED = """
@@ -97,7 +104,7 @@ def movements(connection: sqlite3.Connection, item_id: str | None = None, limit:
     if item_id is None:
         inner = _newest_halves(_MOVEMENTS.format(movement_where="", lot_where=""))
     else:
-        inner = _MOVEMENTS.format(movement_where="WHERE l.item_id = :item_id", lot_where="AND l.item_id = :item_id")
+        inner = _MOVEMENTS.format(movement_where="AND l.item_id = :item_id", lot_where="AND l.item_id = :item_id")
     query = f"{_NAMED.format(movements=inner)} ORDER BY v.hlc DESC, v.stream, v.seq DESC LIMIT :limit"
     return [_movement(row) for row in connection.execute(query, {"item_id": item_id, "limit": bounded}).fetchall()]
 
@@ -106,7 +113,7 @@ def movements_of_action(connection: sqlite3.Connection, action: DoneAction) -> l
     """Return the movements of one action, in their order. Takings-back that came later are not among them."""
     inner = _MOVEMENTS.format(
         # Events of one action have consecutive clock values, and movements are kept in the order of the clock.
-        movement_where="WHERE m.hlc BETWEEN :hlc - :last + :first AND :hlc AND m.stream = :stream"
+        movement_where="AND m.hlc BETWEEN :hlc - :last + :first AND :hlc AND m.stream = :stream"
         " AND m.seq BETWEEN :first AND :last",
         lot_where="AND l.stream = :stream AND l.seq BETWEEN :first AND :last",
     )
@@ -144,14 +151,15 @@ def today_totals(connection: sqlite3.Connection, moment: Moment) -> TodayTotals:
     midnight_ms = _local_midnight_ms(moment)
     counts = dict(
         connection.execute(
-            "SELECT kind, count(*) FROM movement m WHERE hlc >= ? AND about_stream IS NULL AND NOT EXISTS ("
+            f"SELECT kind, count(*) FROM movement m WHERE hlc >= ? AND member = {_OURS} AND about_stream IS NULL"
+            " AND NOT EXISTS ("
             " SELECT 1 FROM movement u WHERE u.about_stream = m.stream AND u.about_seq = m.seq"
             " AND u.lot_stream = m.lot_stream AND u.lot_seq = m.lot_seq) GROUP BY kind",
             (midnight_ms,),
         ).fetchall()
     )
     (received,) = connection.execute(
-        "SELECT count(*) FROM lot l WHERE hlc >= ? AND quantity_milli <> 0 AND NOT EXISTS ("
+        f"SELECT count(*) FROM lot l WHERE hlc >= ? AND member = {_OURS} AND quantity_milli <> 0 AND NOT EXISTS ("
         " SELECT 1 FROM movement u WHERE u.about_stream = l.stream AND u.about_seq = l.seq"
         " AND u.lot_stream = l.stream AND u.lot_seq = l.seq)",
         (midnight_ms,),
