@@ -10,8 +10,9 @@ with one value per row, or one value that stands for every row; `offsets` is nil
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
+from functools import cache
+from itertools import accumulate, pairwise
 from math import gcd
 from typing import NamedTuple, cast
 
@@ -119,7 +120,8 @@ def decode_body(stored: bytes, *, stream: bytes, first_seq: int, count: int, hlc
         events.extend(_decoded_group(group, known, dots, hlc_base, streams))
     if len(taken) != count:
         raise BodyRefused("its offsets do not cover the block")
-    events.sort(key=lambda event: event.dot.seq)
+    if len(groups) > 1:
+        events.sort(key=lambda event: event.dot.seq)
     unknown.sort(key=lambda event: event.dot.seq)
     return Body(events, unknown)
 
@@ -144,6 +146,10 @@ def _check_shape(value: object, depth: int) -> None:
     if isinstance(value, list):
         if depth == 0:
             raise BodyRefused("it is nested too deeply")
+        if set(map(type, value)) == {int}:  # a column of numbers, judged at once
+            if min(value) < -INTEGER_MAX or max(value) > INTEGER_MAX:
+                raise BodyRefused("a number is out of range")
+            return
         for part in value:
             _check_shape(part, depth - 1)
     elif value is None or isinstance(value, bool):
@@ -228,7 +234,7 @@ def _encoded_column(column: Column, fields: Sequence[object], streams: dict[byte
 
 def _decoded_group(
     group: list[object], known: EventType, dots: list[Dot], hlc_base: int, streams: list[bytes]
-) -> Iterator[Event]:
+) -> list[Event]:
     count = len(dots)
     parts = iter(group[5:])
     columns = []
@@ -239,20 +245,32 @@ def _decoded_group(
         columns.append(_decoded_column(column, pair, count, streams))
     if next(parts, _MISSING) is not _MISSING:
         raise BodyRefused("a group has too many columns")
-    hlc = hlc_base
-    deltas, people = _rows(group[3], count), _rows(group[4], count)
-    for row, dot in enumerate(dots):
-        hlc += _integer(deltas[row])
-        if hlc > INTEGER_MAX:
-            raise BodyRefused("a number is out of range")
-        try:
-            fact = msgspec.convert([column[row] for column in columns], known.value)
-        except msgspec.ValidationError as error:
-            raise BodyRefused("a field has a value of another kind") from error
-        yield Event(dot, hlc, _integer(people[row]), fact)
+    hlcs = list(accumulate(_naturals(group[3], count), initial=hlc_base))
+    if hlcs[-1] > INTEGER_MAX:
+        raise BodyRefused("a number is out of range")
+    try:
+        # A column at a time, and not a row: the checks are the same, at a fifth of the price.
+        fields = map(msgspec.convert, columns, _column_types(known.value))
+        facts = cast(list[Fact], list(map(known.value, *fields)))
+    except msgspec.ValidationError as error:
+        raise BodyRefused("a field has a value of another kind") from error
+    return list(map(Event, dots, hlcs[1:], _naturals(group[4], count), facts))
 
 
 _MISSING = object()
+
+
+@cache
+def _column_types(value: type[Fact]) -> list[object]:
+    """Return the type of each field's whole column."""
+    return [list[field.type] for field in msgspec.structs.fields(value)]  # type: ignore[name-defined]
+
+
+def _naturals(value: object, count: int) -> list[int]:
+    rows = _rows(value, count)
+    if set(map(type, rows)) != {int} or min(cast(list[int], rows)) < 0:
+        raise BodyRefused("a number is missing")
+    return cast(list[int], rows)
 
 
 def _decoded_column(
@@ -260,6 +278,10 @@ def _decoded_column(
 ) -> list[object]:
     if column is Column.REFERENCE:
         indexes, seqs = _rows(parts[0], count), _rows(parts[1], count)
+        if parts[0] is None and parts[1] is None:
+            return indexes
+        if set(map(type, indexes)) == set(map(type, seqs)) == {int}:
+            return _references(cast(list[int], indexes), cast(list[int], seqs), streams)
         return [_reference(index, seq, streams) for index, seq in zip(indexes, seqs, strict=True)]
     if column is Column.QUANTITY:
         return _quantities(parts[0], count)
@@ -293,15 +315,22 @@ def _reference(index: object, seq: object, streams: list[bytes]) -> list[object]
     return [streams[_integer(index)], _integer(seq)]
 
 
+def _references(indexes: list[int], seqs: list[int], streams: list[bytes]) -> list[object]:
+    """Return a whole column of references, none of them nil."""
+    if min(indexes) < 0 or min(seqs) < 0:
+        raise BodyRefused("a number is missing")
+    if max(indexes) >= len(streams):
+        raise BodyRefused("a reference names no stream")
+    return list(zip(map(streams.__getitem__, indexes), seqs, strict=True))
+
+
 def _quantities(part: object, count: int) -> list[object]:
     if not isinstance(part, list) or len(part) != 2 or not 1 <= _integer(part[0]) <= DIVISOR_MAX:
         raise BodyRefused("a quantity column is not valid")
-    values = []
-    for value in _rows(part[1], count):
-        if not isinstance(value, int) or isinstance(value, bool) or abs(value * _integer(part[0])) > INTEGER_MAX:
-            raise BodyRefused("a quantity is out of range")
-        values.append(value * _integer(part[0]))
-    return cast(list[object], values)
+    divisor, values = _integer(part[0]), cast(list[int], _rows(part[1], count))
+    if set(map(type, values)) != {int} or max(map(abs, values)) * divisor > INTEGER_MAX:
+        raise BodyRefused("a quantity is out of range")
+    return [value * divisor for value in values]
 
 
 def _check_integers(row: object) -> None:

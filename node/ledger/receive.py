@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 from node.domain.words import StreamPurpose
 from node.ledger import chain
 from node.ledger.block import NO_BLOCK_BEFORE, Block, BlockRefused, check_block, check_place, read_frame
+from node.ledger.bulk import Bulk
 from node.ledger.codec import Body, BodyRefused, decode_body
 from node.ledger.connection import is_of_the_disk
 from node.ledger.events import MemberEnrolled, MemberRetired, StreamOpened
@@ -58,7 +60,16 @@ def receive_blocks(tx: Transaction, frames: Sequence[bytes], *, founder_key: byt
     roster = load_roster(tx.connection)
     if founder_key is not None:
         roster.keys.setdefault(roster.founder, founder_key)
-    return _Intake(tx, roster).take(frames)
+    try:
+        with tx.savepoint():
+            return _Intake(tx, roster, Bulk(tx.connection)).take(frames)
+    except _NotFolded:
+        # One of the bodies breaks the rules. Block by block, each in a savepoint of its own, it alone is refused.
+        return _Intake(tx, roster, None).take(frames)
+
+
+class _NotFolded(Exception):
+    """A body could not be folded while others of its batch wait to be written with it."""
 
 
 class _Head(NamedTuple):
@@ -70,10 +81,14 @@ class _Head(NamedTuple):
 
 
 class _Intake:
-    """One batch: what was read of the database for it, and what it counted."""
+    """One batch: what was read of the database for it, and what it counted.
 
-    def __init__(self, tx: Transaction, roster: Roster) -> None:
+    With `bulk` the movements of all its blocks are written together, and a body that cannot be folded ends the batch.
+    """
+
+    def __init__(self, tx: Transaction, roster: Roster, bulk: Bulk | None) -> None:
         self._tx = tx
+        self._bulk = bulk
         self._connection = tx.connection
         self._roster = roster
         self._us, self._our_stream = tx.connection.execute("SELECT origin, stream FROM writer WHERE id = 1").fetchone()
@@ -97,6 +112,9 @@ class _Intake:
             self._refused["retired"] += cut.blocks
             self._moved.update(cut.streams)
             self._must_refold = self._must_refold or cut.blocks > 0
+        if self._bulk is not None:
+            with self._folding():
+                self._bulk.write()
         if self._must_refold:
             chain.refold(self._connection, self._connection)
         heads = {stream: self._state(stream) for stream in self._moved}
@@ -164,24 +182,18 @@ class _Intake:
 
     def _store(self, block: Block, body: Body, purpose: int, *, is_new: bool) -> None:
         header = block.header
-        try:
-            with self._tx.savepoint():
-                if is_new:
-                    self._connection.execute(
-                        "INSERT INTO head (stream, origin, purpose, blocks, events, hash, hlc)"
-                        " VALUES (?, ?, ?, 0, 0, ?, 0)",
-                        (header.stream, header.origin, purpose, NO_BLOCK_BEFORE),
-                    )
-                last_hlc = max((event.hlc for event in body.events), default=header.hlc_base)
-                store_block(self._connection, block, last_hlc=last_hlc)
-                replaced = self._replace_pending(block) if header.origin == self._us else 0
-                if not replaced:
-                    _fold_body(self._connection, block, body)
-        except (sqlite3.Error, OverflowError, ValueError) as error:
-            # The body of a member who does not keep to the rules: it changes nothing here. A fault of the disk is ours.
-            if isinstance(error, sqlite3.Error) and is_of_the_disk(error):
-                raise
-            raise BlockRefused("fold") from error
+        with self._folding():
+            if is_new:
+                self._connection.execute(
+                    "INSERT INTO head (stream, origin, purpose, blocks, events, hash, hlc)"
+                    " VALUES (?, ?, ?, 0, 0, ?, 0)",
+                    (header.stream, header.origin, purpose, NO_BLOCK_BEFORE),
+                )
+            last_hlc = max((event.hlc for event in body.events), default=header.hlc_base)
+            store_block(self._connection, block, last_hlc=last_hlc)
+            replaced = self._replace_pending(block) if header.origin == self._us else 0
+            if not replaced:
+                self._fold(block, body)
         self._heads[header.stream] = _Head(
             header.origin, purpose, header.n + 1, header.first_seq + header.event_count, block.block_hash
         )
@@ -191,6 +203,29 @@ class _Intake:
         self._must_refold = self._must_refold or replaced > 0
         self._leave_our_stream(block)
         self._note_roster(header.origin, body)
+
+    @contextmanager
+    def _folding(self) -> Iterator[None]:
+        """Let a body of a member who does not keep to the rules change nothing here. A fault of the disk is ours."""
+        try:
+            with nullcontext() if self._bulk is not None else self._tx.savepoint():
+                yield
+        except (sqlite3.Error, OverflowError, ValueError) as error:
+            if isinstance(error, sqlite3.Error) and is_of_the_disk(error):
+                raise
+            if self._bulk is not None:
+                raise _NotFolded from error
+            raise BlockRefused("fold") from error
+
+    def _fold(self, block: Block, body: Body) -> None:
+        member, clock = block.header.origin, block.header.clock
+        if self._bulk is not None:
+            self._bulk.fold(body.events, member=member, clock=clock)
+        else:
+            for event in body.events:
+                fold(self._connection, event, member=member, clock=clock)
+        for unknown in body.unknown:
+            fold_unknown(self._connection, unknown)
 
     def _replace_pending(self, block: Block) -> int:
         """Drop our pending events whose names a block of ours brings back; return how many there were."""
@@ -261,10 +296,3 @@ def _opened_for(body: Body) -> int:
     if first is None or first.dot.seq != 0 or not isinstance(first.fact, StreamOpened):
         raise BlockRefused("opening")
     return first.fact.purpose
-
-
-def _fold_body(connection: sqlite3.Connection, block: Block, body: Body) -> None:
-    for event in body.events:
-        fold(connection, event, member=block.header.origin, clock=block.header.clock)
-    for unknown in body.unknown:
-        fold_unknown(connection, unknown)

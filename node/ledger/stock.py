@@ -13,6 +13,15 @@ from node.domain.lots import Dot
 from node.domain.words import MoveKind
 from node.ledger.events import Event, LotCarried, LotReceived, Moved, TransferReceived
 
+INSERT_MOVEMENT = (
+    "INSERT INTO movement (stream, seq, lot_stream, lot_seq, kind, quantity_milli, about_stream, about_seq, basis,"
+    " reason, member, hlc, clock, who) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+ADD_CONTRIB = (
+    "INSERT INTO contrib (lot_stream, lot_seq, member, kind, quantity_milli) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET quantity_milli = quantity_milli + excluded.quantity_milli"
+)
+
 
 def move(connection: sqlite3.Connection, event: Event, fact: Moved, *, member: bytes, clock: int) -> None:
     """Fold a movement: its row, its part of the sum, and the lot's stock where its custodian wrote it."""
@@ -32,8 +41,7 @@ def insert_movement(connection: sqlite3.Connection, event: Event, fact: Moved, *
     """Keep the row of a movement, whatever it does to stock."""
     about = fact.about or (None, None)
     connection.execute(
-        "INSERT INTO movement (stream, seq, lot_stream, lot_seq, kind, quantity_milli, about_stream, about_seq,"
-        " basis, reason, member, hlc, clock, who) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        INSERT_MOVEMENT,
         (
             *event.dot,
             *fact.lot,
@@ -100,8 +108,4 @@ def insert_lot(
 def _contribute(
     connection: sqlite3.Connection, lot: tuple[bytes, int], member: bytes, kind: int, quantity_milli: int
 ) -> None:
-    connection.execute(
-        "INSERT INTO contrib (lot_stream, lot_seq, member, kind, quantity_milli) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET quantity_milli = quantity_milli + excluded.quantity_milli",
-        (*lot, member, kind, quantity_milli),
-    )
+    connection.execute(ADD_CONTRIB, (*lot, member, kind, quantity_milli))

@@ -6,7 +6,8 @@ software: kept, relayed, counted, not folded. So no value from outside can stop 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from node.domain.words import Basis, DiscardReason, MoveKind, Unit
@@ -29,6 +30,16 @@ def is_understood(event: Event) -> bool:
     """Tell whether every field of an event has a value that this software can work with."""
     fact = event.fact
     return event.hlc <= HLC_MAX and all(check(getattr(fact, name)) for name, check in CHECKS[type(fact)])
+
+
+def are_understood(events: Sequence[Event]) -> bool:
+    """Tell whether `is_understood` holds for all of some events of one type without lists, judged a field at a time."""
+    if not events:
+        return True
+    facts = [event.fact for event in events]
+    return max(event.hlc for event in events) <= HLC_MAX and all(
+        check(value) for name, check in CHECKS[type(facts[0])] for value in set(map(attrgetter(name), facts))
+    )
 
 
 def _within(least: int, most: int) -> Check:
