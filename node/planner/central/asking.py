@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from node.actions.requests import Request, answer
 from node.clock import ClockQuality, Moment
@@ -17,11 +20,12 @@ from node.ledger.store import Transaction
 from node.planner.central.breaker import CONTENT, TRANSPORT, BreakerStorage, keep_breaker
 from node.planner.central.cache import CachedReply, cache_key, cached_reply, keep_reply
 from node.planner.central.judge import Judged, judge
-from node.planner.central.record import keep_judged
+from node.planner.central.record import is_unanswered, keep_judged
 from node.planner.central.request import Asked, make_request
-from node.planner.drafts import Draft, newest_draft
+from node.planner.drafts import CENTRAL, Draft, newest_draft
 from node.planner.plan import Plan, snapshot_id
 
+REQUEST_KIND = "plan"
 SECOND_REPLY = "planner: second reply"
 
 
@@ -77,6 +81,19 @@ def is_worth_asking(connection: sqlite3.Connection, moment: Moment) -> bool:
         "SELECT 1 FROM plan WHERE snapshot_id = ? LIMIT 1", (bytes.fromhex(snapshot_id(draft.snapshot)),)
     ).fetchone()
     return row is None
+
+
+def last_unanswered(connection: sqlite3.Connection) -> Request | None:
+    """Return the question that was open when larder-node ended: the newest plan made here still has no answer."""
+    local, central = newest_draft(connection), newest_draft(connection, CENTRAL)
+    if local is None or central is None or not is_unanswered(central):
+        return None
+    row = connection.execute(
+        "SELECT id, kind, body, asked_ms FROM request WHERE kind = ? ORDER BY id DESC LIMIT 1", (REQUEST_KIND,)
+    ).fetchone()
+    if row is None or snapshot_id(central.snapshot) != snapshot_id(local.snapshot):
+        return None
+    return Request(row[0], row[1], msgspec.json.decode(row[2], type=dict[str, Any]), row[3])
 
 
 def judge_answer(asking: Asking, raw: bytes, moment: Moment) -> Judged:

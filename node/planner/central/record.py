@@ -13,7 +13,7 @@ from node.ledger.append import Appender
 from node.ledger.events import VerdictReached
 from node.ledger.store import Transaction
 from node.planner.central.judge import Judged
-from node.planner.drafts import CENTRAL, keep_draft, newest_draft
+from node.planner.drafts import CENTRAL, Draft, keep_draft, newest_draft
 from node.planner.plan import RULES_VERSION, Fault, Snapshot, Verdict, snapshot_id
 
 NO_ANSWER = "NO_ANSWER"
@@ -50,9 +50,12 @@ def keep_unanswered(tx: Transaction, error: LarderError, ours: Snapshot) -> int:
     )
 
 
+def is_unanswered(draft: Draft) -> bool:
+    """Tell whether a row of the central planner says that nothing came."""
+    return [fault.code for fault in draft.verdict.faults] == [NO_ANSWER]
+
+
 def _drop_unanswered(tx: Transaction, ours: Snapshot) -> None:
     last = newest_draft(tx.connection, CENTRAL)
-    if last is None or snapshot_id(last.snapshot) != snapshot_id(ours):
-        return
-    if [fault.code for fault in last.verdict.faults] == [NO_ANSWER]:
+    if last is not None and is_unanswered(last) and snapshot_id(last.snapshot) == snapshot_id(ours):
         tx.connection.execute("DELETE FROM plan_draft WHERE id = ?", (last.draft_id,))

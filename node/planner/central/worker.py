@@ -20,7 +20,16 @@ from node.language import _, error_text
 from node.ledger.read import data_version, open_reader
 from node.ledger.store import Transaction
 from node.places import Places
-from node.planner.central.asking import Asking, BadPlan, ask_for, conclude, is_worth_asking, judge_answer
+from node.planner.central.asking import (
+    REQUEST_KIND,
+    Asking,
+    BadPlan,
+    ask_for,
+    conclude,
+    is_worth_asking,
+    judge_answer,
+    last_unanswered,
+)
 from node.planner.central.breaker import (
     CONTENT,
     TRANSPORT,
@@ -38,7 +47,6 @@ from node.planner.central.record import keep_unanswered
 from node.planner.central.transport import Question, Transport
 from node.settings import load_settings
 
-REQUEST_KIND = "plan"
 POLL_S = 0.5
 # A question that got no answer is asked again quietly, not before this; the breakers stretch it.
 AGAIN_AFTER_S = 60.0
@@ -82,6 +90,7 @@ class PlannerWorker:
         self._version = -1  # after a restart every open request is new
         try:
             self._submit("planner", settle_breakers)
+            self._unanswered = last_unanswered(reader)
             self._note(reader)
             while not self._stop.wait(POLL_S):
                 self.round(reader)
@@ -161,11 +170,12 @@ class PlannerWorker:
             if not judged.is_sound:
                 raise BadPlan
 
-        try:
-            breaker_over(content).call(tell)
-        except BadPlan:
-            if judged.is_allergen_fault:
-                content.hold()
+        if transport is not None:  # what was at hand says nothing of how the planner is now
+            try:
+                breaker_over(content).call(tell)
+            except BadPlan:
+                if judged.is_allergen_fault:
+                    content.hold()
         sentence = self._submit("planner", lambda tx: conclude(tx, asking, judged, raw, content, transport))
         self._unanswered = None
         self._note(reader, "ok" if judged.is_sound else "failing", sentence, is_answer=transport is not None)

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from node.actions.requests import ask
+from node.planner.central.asking import REQUEST_KIND
 from node.planner.central.breaker import TRANSPORT
 from node.planner.central.health import read_planner_health
 from node.planner.central.policies import Deadlines
-from node.planner.central.worker import REQUEST_KIND
 from node.planner.drafts import offered_draft
 from tests.node.planner.central.builders import a_snapshot
 from tests.node.planner.central.test_worker import a_market_that_asks, a_poor_plan

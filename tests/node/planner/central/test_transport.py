@@ -8,11 +8,13 @@ import threading
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from node import clock
 from node.errors import RemoteFault
+from node.planner.central import transport as transport_module
 from node.planner.central.faults import NoAnswer
 from node.planner.central.policies import Deadlines
 from node.planner.central.request import make_request
@@ -132,6 +134,30 @@ def test_ending_the_program_ends_the_question() -> None:
         stop.set()
         thread.join(10)
     assert results == ["planner.stopping"]
+
+
+def test_a_question_that_cannot_be_cut_is_left_behind_and_never_doubled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is being looked up cannot be interrupted; one such thread may hang, a second is not begun."""
+    released = threading.Event()
+    exchange = transport_module._exchange
+
+    def hanging(*arguments: Any) -> bytes:
+        released.wait()
+        return exchange(*arguments)
+
+    monkeypatch.setattr(transport_module, "_exchange", hanging)
+    with StandIn(Scenario(["good"])) as stand_in:
+        transport = Transport(stand_in.url, stop=threading.Event())
+        found = []
+        for _attempt in range(2):
+            with pytest.raises(NoAnswer) as fault:
+                transport.ask(the_question(), replace(QUICK, total_s=0.1))
+            found.append(fault.value.error_id)
+        released.set()
+        assert transport._thread is not None
+        transport._thread.join(10)
+        assert b"plan-proposal/1" in transport.ask(the_question(), QUICK)
+    assert found == ["planner.late", "planner.hanging"]
 
 
 @pytest.mark.parametrize("answer", ["huge", "huge_chunked"])

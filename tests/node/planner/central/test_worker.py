@@ -20,7 +20,7 @@ from node.ledger.read import open_reader
 from node.ledger.refusals import refusals
 from node.ledger.store import MarketStore, Transaction
 from node.places import Places
-from node.planner.central.asking import SECOND_REPLY
+from node.planner.central.asking import REQUEST_KIND, SECOND_REPLY, last_unanswered
 from node.planner.central.breaker import (
     CONTENT,
     TRANSPORT,
@@ -29,7 +29,7 @@ from node.planner.central.breaker import (
     load_breaker,
 )
 from node.planner.central.health import read_planner_health
-from node.planner.central.worker import REQUEST_KIND, PlannerWorker
+from node.planner.central.worker import PlannerWorker
 from node.planner.drafts import CENTRAL, Draft, keep_draft, newest_draft, offered_draft
 from node.planner.greedy import greedy
 from node.planner.plan import DietClass, Plan, Snapshot, snapshot_id
@@ -356,6 +356,29 @@ def test_a_question_without_an_answer_is_asked_again_quietly_under_its_key(tmp_p
         assert len(asked.seen) == 2
         assert len({seen.headers["idempotency-key"] for seen in asked.seen}) == 1
         assert read_planner_health(asked.places).state == "ok"
+
+
+def test_a_question_without_an_answer_is_remembered_by_the_next_larder_node(tmp_path: Path) -> None:
+    with a_market_that_asks(tmp_path, "error_500", "good") as asked:
+        assert last_unanswered(asked.market.reader) is None
+        asked.ask(a=1)
+        waiting = last_unanswered(asked.market.reader)
+        assert waiting is not None
+        assert waiting.body == {"a": 1}
+        asked.ask(a=2)
+        assert last_unanswered(asked.market.reader) is None
+
+
+def test_an_answer_at_hand_is_no_probe_of_a_planner_that_lied(tmp_path: Path) -> None:
+    with a_market_that_asks(tmp_path, "good", "forbidden_dish", "good") as asked:
+        asked.ask(a=1)
+        asked.market.act("plan", here(a_snapshot(carrots_g=4_000)))
+        asked.ask(a=2)
+        asked.market.act("seen", acknowledge_allergen_fault)
+        asked.market.act("plan", here(a_snapshot()))
+        asked.ask(a=3)
+        assert len(asked.seen) == 2
+        assert asked.breaker(CONTENT).state == "half-open"
 
 
 def test_an_accepted_plan_is_not_bettered_any_more(tmp_path: Path) -> None:
