@@ -49,6 +49,8 @@ from node.sync.vector import Heads
 
 # What somebody has before us is usually on its way to us too; only then it is asked for.
 ON_ITS_WAY_S = 0.2
+# The timer never fires more often, whatever is due.
+TIMER_GAP_S = 0.005
 PERSIST_WITHIN_S = 60.0
 PERSIST_PAUSE_S, PERSIST_PAUSE_S_MAX = 1.0, 60.0
 TIMER = "sync"
@@ -344,7 +346,7 @@ class Engine:
             self._give(now_s)
             if self._stating.due_s <= now_s:
                 self._send_beacon(now_s)
-        due_s = self._due_s(now_s)
+        due_s = max(self._due_s(now_s), now_s + TIMER_GAP_S)
         if due_s != self._timer_s and due_s != _NEVER:
             self._timer_s = due_s
             self._out.append(fx.SetTimer(TIMER, due_s))

@@ -60,11 +60,11 @@ class Hearing:
         beacon = decode_beacon(payload, group=self._group, public_key=peer.public_key, is_signed=self._is_signed)
         if beacon.counter <= peer.counter:
             # Live and yet not new: it is replayed, or its author has lost count, as after a start with an unset clock.
-            is_news = self._peers.learn(peer, _claims(beacon), self._heads)
+            is_news = self._add(_claims(beacon), peer)
             return Told(is_news, is_to_return=is_live and self._is_return_due(peer, now_s))
         peer.counter, peer.beacon = beacon.counter, payload
         if not is_live:
-            return Told(self._peers.learn(peer, _claims(beacon), self._heads))
+            return Told(self._add(_claims(beacon), peer))
         peer.heard_at_s = now_s
         is_news = self._learn(beacon, peer)
         heard = self._heard(beacon, peer)
@@ -80,7 +80,17 @@ class Hearing:
         if self.current_stream in ours:
             theirs = {claim.stream: claim.blocks for claim in listed.claims}
             peer.our_blocks = theirs.get(self.current_stream, 0)
-        return self._peers.learn(peer, listed.claims, self._heads)
+        return self._add(listed.claims, peer)
+
+    def _add(self, claims: tuple[Claim, ...], peer: Peer) -> bool:
+        """Add to what a peer has; that it has more of ours than we do must not be forgotten before it is heard."""
+        is_news = self._peers.learn(peer, claims, self._heads)
+        peer.was_ahead_of_us |= self._is_ahead(peer)
+        return is_news
+
+    def _is_ahead(self, peer: Peer) -> bool:
+        states = self._heads.states
+        return any(stream in states and states[stream].origin == self._me for stream in peer.ahead)
 
     def _learn(self, beacon: Beacon, peer: Peer) -> bool:
         """Take over what a live beacon says its sender has, and tell whether some of it is news to ask for."""
@@ -97,7 +107,8 @@ class Hearing:
         return self._peers.replace(peer, claims, self._heads)
 
     def _heard(self, beacon: Beacon, peer: Peer) -> PeerHeard:
-        states = self._heads.states
+        is_ahead = peer.was_ahead_of_us or self._is_ahead(peer)
+        peer.was_ahead_of_us = False
         return PeerHeard(
             origin=peer.origin,
             counter=beacon.counter,
@@ -107,7 +118,7 @@ class Hearing:
             our_blocks=peer.our_blocks,
             missing_here=peer.difference.missing_here,
             missing_there=peer.difference.missing_there,
-            is_ahead_of_us=any(stream in states and states[stream].origin == self._me for stream in peer.ahead),
+            is_ahead_of_us=is_ahead,
         )
 
     def _is_compare_due(self, beacon: Beacon, peer: Peer, now_s: float) -> bool:

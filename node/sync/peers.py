@@ -75,6 +75,7 @@ class Peer:
         "our_stream",
         "public_key",
         "returned_at_s",
+        "was_ahead_of_us",
     )
 
     def __init__(self, origin: bytes, public_key: bytes) -> None:
@@ -91,6 +92,7 @@ class Peer:
         self.compared: tuple[bytes, bytes] | None = None
         self.compared_at_s: float | None = None
         self.returned_at_s: float | None = None
+        self.was_ahead_of_us = False
         self.beacons = Budget(BEACONS_PER_S, BEACONS_BURST)
         self.messages = Budget(MESSAGES_PER_S, MESSAGES_BURST)
         self.bytes = Budget(BYTES_PER_S, BYTES_BURST)
