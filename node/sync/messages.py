@@ -40,7 +40,7 @@ BLOCKS_MAX = ROSTER_BIT - 1
 RANGES_PER_PULL_MAX = 64
 REQUEST_MAX = (1 << 32) - 1
 # larder/1/ + 32 + / + 4 + / + 26 + / + 26: anything longer is not ours and is not looked at.
-TOPIC_CHARACTERS_MAX = 101
+TOPIC_CHARACTERS_MAX = 100
 
 _TOPIC = re.compile(
     r"larder/1/([0-9a-f]{32})/(head|blk|pull|give|bye)/([a-z2-7]{26})(?:/([a-z2-7]{26}|any))?", re.ASCII
