@@ -85,6 +85,8 @@ def withdraw_plan(tx: Transaction, *, action_id: bytes, who: int, plan: Dot, rea
         raise Refused(
             "plan.not_accepted", N_("There is no such accepted plan here."), N_("See what is planned with: larder plan")
         )
+    if found.dishes and all(dish.cooked_portions is not None for dish in found.dishes):
+        raise Refused("plan.cooked", N_("Every dish of that plan was cooked."), N_("Nothing was changed."))
     words = optional_words(reason, field="reason", characters_max=REASON_CHARACTERS_MAX)
     event = Appender(tx).append(PlanWithdrawn(plan, words), who)
     finish(tx, [event], action_id=action_id, verb="withdraw", who=who)

@@ -21,7 +21,7 @@ from node.cli.plan_answers import need_lines, plan_answer, plan_lines
 from node.domain.dates import parse_date
 from node.domain.diets import Need, read_needs
 from node.domain.recipes import MEALS
-from node.errors import N_, Refused
+from node.errors import N_, LocalFault, Refused
 from node.language import _
 from node.ledger.read.goods import item
 from node.planner.cookbook import find_recipe
@@ -131,9 +131,16 @@ def _make(desk: Desk, portions: int | None, without: tuple[str, ...], meal: str 
         if without:
             # The private file first: a crash between the two leaves needs without a plan, never a plan without needs.
             keep_needs(desk.places, needs)
-        asks = bool(load_settings(desk.places.settings).planner.url)
+        asks = _has_central_planner(desk)
         market.act("plan", lambda tx, _who: keep_proposal(tx, proposal, ask_central=asks))
         _tell_plan(desk, market, needs, is_named=bool(without))
+
+
+def _has_central_planner(desk: Desk) -> bool:
+    try:
+        return bool(load_settings(desk.places.settings).planner.url)
+    except LocalFault:
+        return False  # the reason beside the plan says what is wrong with the file; planning here goes on
 
 
 def _show(desk: Desk) -> None:

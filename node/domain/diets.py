@@ -182,12 +182,10 @@ def conflict(recipe: Recipe, avoid: Iterable[str], foods: Mapping[str, Food]) ->
     return min(found, key=lambda each: (order[each.code], each.food), default=None)
 
 
-def has_word(text: str, word: str) -> bool:
-    """Tell whether a word of `text` begins with `word`, its plural s left off: rather too much is left out."""
-    stem = _stem(word)
+def has_word(text: str, phrase: str) -> bool:
+    """Tell whether each word of `phrase` begins some word of `text`, plural s left off: rather too much is left out."""
     words = _PARTS.findall(text.lower())
-    joined = " ".join(words)
-    return joined.startswith(stem) or f" {stem}" in joined
+    return all(any(word.startswith(_stem(part)) for word in words) for part in _PARTS.findall(phrase.lower()))
 
 
 def _suits(food: Food, diet: str) -> bool:
@@ -195,8 +193,7 @@ def _suits(food: Food, diet: str) -> bool:
 
 
 def _stem(word: str) -> str:
-    joined = " ".join(_PARTS.findall(word.lower()))
-    return joined[:-1] if len(joined) > 3 and joined.endswith("s") else joined
+    return word[:-1] if len(word) > 3 and word.endswith("s") else word
 
 
 def _tokens(word: str, foods: list[Food]) -> list[str]:

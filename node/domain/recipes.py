@@ -15,7 +15,7 @@ import msgspec
 from node.domain.words import Unit
 
 MEALS = ("main", "breakfast")
-PIECE_MILLI = 1000
+WHOLE_MILLI = 1000
 PARENTS_MAX = 64  # a line of forks longer than this is a loop or an attack
 _SQRT_DIGITS = 10**6  # the root of a ratio is taken to a millionth
 
@@ -103,19 +103,17 @@ def scaled(recipe: Recipe, to: int) -> Recipe:
 
 
 def amounts(recipe: Recipe, portions: int) -> dict[str, int]:
-    """Return what a dish needs of each item, thousandths of its unit; pieces whole, optional lines left out."""
+    """Return what a dish needs of each item, thousandths of its unit; optional lines left out.
+
+    Rounded up to whole grams, millilitres and pieces: nobody weighs a part of a gram into a pot.
+    """
     needed: dict[str, int] = {}
-    pieces: set[str] = set()
     for line in recipe.lines:
         if line.optional or line.item_id is None or line.quantity_milli is None:
             continue
         amount = scale_quantity(line.quantity_milli, line.scale, portions=recipe.portions, to=portions)
         needed[line.item_id] = needed.get(line.item_id, 0) + amount
-        if line.unit is Unit.EACH:
-            pieces.add(line.item_id)
-    for item_id in pieces:
-        needed[item_id] = -(-needed[item_id] // PIECE_MILLI) * PIECE_MILLI
-    return needed
+    return {item_id: -(-amount // WHOLE_MILLI) * WHOLE_MILLI for item_id, amount in needed.items()}
 
 
 def portions_possible(recipe: Recipe, free_milli: Mapping[str, int], most: int) -> int:
@@ -125,8 +123,7 @@ def portions_possible(recipe: Recipe, free_milli: Mapping[str, int], most: int) 
         if line.optional or line.item_id is None or not line.quantity_milli:
             continue
         free = free_milli.get(line.item_id, 0)
-        if line.unit is Unit.EACH:
-            free -= free % PIECE_MILLI
+        free -= free % WHOLE_MILLI
         if line.scale is Scale.LINEAR:
             limit = min(limit, free * recipe.portions // line.quantity_milli)
         elif free <= 0:

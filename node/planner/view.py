@@ -57,7 +57,8 @@ class AcceptedRow:
 class PlanView:
     """The draft to show (None: nothing was planned), its rows, who made it and why, and what is accepted.
 
-    `is_accepted` says that the draft is the accepted plan already; `questions` are the faults a person decides about, `planner_words` the central planner's reasons, as it put them.
+    `is_accepted` says that the draft is the accepted plan already; `questions` are the faults a person decides about,
+    `planner_words` the central planner's reasons, as it put them.
     """
 
     draft: Draft | None
