@@ -1,8 +1,8 @@
 """The peers of the comparison: pycrdt and loro, saved and folded so that they end where a market ends.
 
-A list for each replica, an entry `[item, pieces, kind, at_ms]`. Neither checks who wrote what. What is received is saved
-as it came, in the transaction that folds it, which is the least a durable program can do; what changed is learnt from
-the library's own events, since reading whole lists back would cost the whole history at every merge.
+A list for each replica, an entry `[item, pieces, kind, at_ms]`. Neither checks who wrote what. What is received is
+saved as it came, in the transaction that folds it, which is the least a durable program can do. What is new is learnt
+in the fastest way that does not read back what was there: from pycrdt's own events, and by one call for loro.
 """
 
 from __future__ import annotations
