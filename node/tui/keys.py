@@ -19,7 +19,8 @@ from node.language import _
 
 EVERYWHERE = "everywhere"
 HOME, RECEIVE, SELL, STOCK, COLD, CARD = "home", "receive", "sell", "stock", "cold", "card"
-SCREENS = (HOME, RECEIVE, SELL, STOCK, COLD, CARD)
+PLAN, PEERS = "plan", "peers"
+SCREENS = (HOME, RECEIVE, SELL, STOCK, COLD, CARD, PEERS)
 FOOTER_CELLS_MAX = 80
 
 
@@ -32,6 +33,8 @@ class Facts:
     has_lines: bool = False
     has_form_text: bool = False
     can_go_back: bool = False
+    has_peers: bool = False
+    steps: frozenset[str] = frozenset()  # of the selected hand-over or plan, those that can be taken now
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,23 @@ def _needs_back(facts: Facts) -> str | None:
     return None if facts.can_go_back else N_("this is Home; Ctrl+Q quits")
 
 
+def _needs_peers(facts: Facts) -> str | None:
+    return None if facts.has_peers else N_("no other market yet")
+
+
+def _needs_step(*steps: str, reason: str) -> Callable[[Facts], str | None]:
+    return lambda facts: None if facts.steps & set(steps) else reason
+
+
+_needs_offer = _needs_step("accept", reason=N_("no offer to us is selected"))
+_needs_promise = _needs_step("send", reason=N_("nothing of ours that waits to leave is selected"))
+_needs_arrival = _needs_step("receive", reason=N_("nothing on its way to us is selected"))
+_needs_way_back = _needs_step("cancel", "withdraw", "refuse", reason=N_("nothing is selected that could be taken back"))
+_needs_rest = _needs_step("book", reason=N_("nothing of ours on the way is selected"))
+
+
+_HAND_OVER = "larder transfer"
+
 # One line a key, so that it reads as the table it is.
 # fmt: off
 KEYS = (
@@ -77,10 +97,11 @@ KEYS = (
     Key("sell", EVERYWHERE, "f3", "F3", "sell", N_("Sell"), N_("sell: each scan adds one"), "larder sell"),
     Key("stock", EVERYWHERE, "f4", "F4", "stock", N_("Stock"), N_("items, lots and movements"), "larder stock"),
     Key("cold", EVERYWHERE, "f5", "F5", "cold", N_("Cold"), N_("fridges and freezers"), "larder cold"),
+    Key("peers", EVERYWHERE, "f8", "F8", "peers", N_("Peers"), N_("other markets and hand-overs"), "larder peers"),
     Key("search", EVERYWHERE, "slash", "/", "search", N_("search"), N_("type a name or a number")),
     Key("undo", EVERYWHERE, "z", "z", "undo", N_("undo"), N_("take back your last action"), "larder undo"),
     Key("undo_in_field", EVERYWHERE, "ctrl+z", "Ctrl+Z", "undo", N_("undo"), N_("undo, also inside a field")),
-    Key("new_item", EVERYWHERE, "n", "n", "new_item", N_("new item"), N_("name a new item"), "larder items"),
+    Key("new_item", EVERYWHERE, "n", "n", "new", N_("new item"), N_("name a new item"), "larder items"),
     Key("palette", EVERYWHERE, "ctrl+p", "Ctrl+P", "help", N_("commands"), N_("all commands; Enter runs one")),
     Key("quit", EVERYWHERE, "ctrl+q", "Ctrl+Q", "quit", N_("quit"), N_("leave, once everything is saved")),
     Key("back", EVERYWHERE, "escape", "Esc", "back", N_("back"), N_("leave field, then screen"), "", _needs_back),
@@ -94,16 +115,34 @@ KEYS = (
     Key("stock.card", STOCK, "enter", "Enter", "open", N_("open"), N_("the item's card"), "", _needs_selection),
     Key("stock.discard", STOCK, "d", "d", "discard", N_("discard"), N_("throw away a lot; asks"), "", _needs_lots),
     Key("card.discard", CARD, "d", "d", "discard", N_("discard"), N_("throw away a lot; asks"), "", _needs_lots),
+    Key("peers.offer", PEERS, "o", "o", "offer", N_("offer"), N_("offer a part of a lot"), _HAND_OVER, _needs_peers),
+    Key("peers.accept", PEERS, "a", "a", "accept", N_("accept"), N_("accept an offer to us"), "", _needs_offer),
+    Key("peers.send", PEERS, "g", "g", "send", N_("send"), N_("the goods leave now"), "", _needs_promise),
+    Key("peers.receive", PEERS, "k", "k", "acknowledge", N_("received"), N_("confirm what came"), "", _needs_arrival),
+    Key("peers.back", PEERS, "x", "x", "take_back", N_("cancel"), N_("cancel, withdraw, refuse"), "", _needs_way_back),
+    Key("peers.book", PEERS, "e", "e", "book", N_("book"), N_("it came back, or it is lost"), "", _needs_rest),
+    Key("peers.sync", PEERS, "s", "s", "sync", N_("sync"), N_("exchange facts now"), "larder sync", _needs_peers),
 )
 # fmt: on
 
 FOOTERS = {
-    HOME: ("help", "receive", "sell", "stock", "cold", "search", "undo", "palette"),
+    HOME: ("help", "receive", "sell", "stock", "cold", "peers", "search", "undo"),
     RECEIVE: ("receive.save", "new_item", "undo_in_field", "search", "back", "help"),
     SELL: ("sell.more", "sell.fewer", "sell.lot", "sell.done", "search", "undo", "back", "help"),
     STOCK: ("search", "stock.filter", "stock.discard", "stock.card", "undo", "back", "help"),
     COLD: ("stock", "search", "undo", "back", "help"),
     CARD: ("card.discard", "receive", "sell", "undo", "back", "help"),
+    PEERS: (
+        "peers.offer",
+        "peers.accept",
+        "peers.send",
+        "peers.receive",
+        "peers.back",
+        "peers.book",
+        "peers.sync",
+        "back",
+        "help",
+    ),
 }
 """What the last row of each screen names, in this order; the rest is in help and in the palette."""
 
@@ -120,8 +159,10 @@ def documented_keys() -> list[tuple[str, str]]:
 
 
 def keys_of(screen: str) -> list[Key]:
-    """Return the keys that act on a screen: its own first, then those that act everywhere."""
-    return [key for key in KEYS if key.screen == screen] + [key for key in KEYS if key.screen == EVERYWHERE]
+    """Return the keys that act on a screen: its own first, then those that act everywhere and mean the same here."""
+    own = [key for key in KEYS if key.screen == screen]
+    taken = {key.keys for key in own}
+    return own + [key for key in KEYS if key.screen == EVERYWHERE and key.keys not in taken]
 
 
 def key_by_id(key_id: str) -> Key:

@@ -13,7 +13,7 @@ from textual.screen import Screen
 
 from node.ledger import read
 from node.tui import queries
-from node.tui.keys import CARD, COLD, RECEIVE, SELL, STOCK
+from node.tui.keys import CARD, COLD, PEERS, RECEIVE, SELL, STOCK
 from node.tui.scanning import Scanning
 from node.tui.screens.base import FactScreen
 from node.tui.screens.home import HomeScreen
@@ -49,6 +49,12 @@ def _build_card() -> FactScreen:
     return CardScreen()
 
 
+def _build_peers() -> FactScreen:
+    from node.tui.screens.peers import PeersScreen
+
+    return PeersScreen()
+
+
 def _fact_screen(screen: Screen[Any]) -> FactScreen:
     assert isinstance(screen, FactScreen)
     return screen
@@ -63,6 +69,7 @@ class Navigation(Scanning):
         STOCK: _build_stock,
         COLD: _build_cold,
         CARD: _build_card,
+        PEERS: _build_peers,
     }
 
     def get_default_screen(self) -> HomeScreen:
@@ -100,6 +107,10 @@ class Navigation(Scanning):
     def do_cold(self) -> None:
         """Go to Cold."""
         self.go(COLD)
+
+    def do_peers(self) -> None:
+        """Go to Peers."""
+        self.go(PEERS)
 
     def do_search(self) -> None:
         """Search on Stock, from every screen that has no search of its own."""

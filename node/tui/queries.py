@@ -159,3 +159,8 @@ def find(connection: sqlite3.Connection, text: str) -> Found:
         return Found(tuple(read.find_items(connection, text, FOUND_MAX)), None)
     item = read.item_for_code(connection, gtin14)
     return Found((item,) if item else (), gtin14)
+
+
+def stocked(connection: sqlite3.Connection, text: str) -> list[read.Item]:
+    """Return the items of that name or number of which something is on hand."""
+    return [row.item for row in read.stock(connection, text, today=None, limit=FOUND_MAX) if row.on_hand_milli > 0]

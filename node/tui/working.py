@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import traceback
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from textual.app import App
 from textual.message import Message
@@ -28,6 +28,8 @@ from node.tui.status import Status, saving_words
 from node.tui.writer import Declined, Job, Outcome, Saved, Writer, unexpected
 
 FAULTS_KEPT_MAX = 20
+
+T = TypeVar("T")
 
 
 class OnLoop(Message):
@@ -78,6 +80,13 @@ class Working(App[int]):
 
     # Reading.
 
+    async def answer_to(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Ask on the reading thread. Raises LarderError."""
+        try:
+            return await self.reader.ask(question)
+        except sqlite3.Error as error:
+            raise storage_fault(error, self.places) from error
+
     def look_up(
         self, question: Callable[[sqlite3.Connection], Any], show: Callable[[Any], None], *, group: str
     ) -> None:
@@ -85,11 +94,9 @@ class Working(App[int]):
 
         async def ask() -> None:
             try:
-                answer = await self.reader.ask(question)
+                answer = await self.answer_to(question)
             except LarderError as error:
                 self._say_error(error)
-            except sqlite3.Error as error:
-                self._say_error(storage_fault(error, self.places))
             else:
                 if self.is_showing:
                     show(answer)
@@ -158,7 +165,9 @@ class Working(App[int]):
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         error = event.worker.error
-        if event.state is WorkerState.ERROR and isinstance(error, Exception):
+        if event.state is WorkerState.ERROR and isinstance(error, LarderError):
+            self._say_error(error)
+        elif event.state is WorkerState.ERROR and isinstance(error, Exception):
             self.remember_fault(error)
             self._say_error(unexpected(error))
 

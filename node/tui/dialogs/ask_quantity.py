@@ -18,13 +18,16 @@ QUANTITY_CHARACTERS_MAX = 16
 
 
 class AskQuantity(Dialog[int]):
-    """Answers with thousandths of the unit; `all_milli`, where given, is the answer to an empty field."""
+    """Answers with thousandths of the unit; `empty_milli`, where given, is the answer to an empty field.
+
+    `may_be_zero` takes a typed 0, which no sale and no delivery is.
+    """
 
     AUTO_FOCUS = "#quantity"
 
-    def __init__(self, question: str, unit: Unit, all_milli: int | None = None) -> None:
+    def __init__(self, question: str, unit: Unit, empty_milli: int | None = None, *, may_be_zero: bool = False) -> None:
         super().__init__()
-        self._question, self._unit, self._all_milli = question, unit, all_milli
+        self._question, self._unit, self._empty_milli, self._may_be_zero = question, unit, empty_milli, may_be_zero
 
     def compose(self) -> ComposeResult:
         """Show the question and one field."""
@@ -38,8 +41,11 @@ class AskQuantity(Dialog[int]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Answer, or say what is wrong with the quantity."""
-        if not event.value.strip() and self._all_milli is not None:
-            self.dismiss(self._all_milli)
+        if not event.value.strip() and self._empty_milli is not None:
+            self.dismiss(self._empty_milli)
+            return
+        if event.value.strip() == "0" and self._may_be_zero:
+            self.dismiss(0)
             return
         try:
             self.dismiss(parse_quantity(event.value, self._unit, decimal_mark()))

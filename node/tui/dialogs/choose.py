@@ -59,6 +59,11 @@ def choose_item(items: Sequence[Item]) -> Choose:
     return Choose(_("Which item?"), [Column(_("Item"), 44), Column("", 20)], rows)
 
 
+def choose_market(question: str, names: Sequence[str]) -> Choose:
+    """Ask which of several markets is meant."""
+    return Choose(question, [Column(_("Market"), 60)], [(name,) for name in names])
+
+
 def choose_lot(question: str, lots: Sequence[Lot], today: date | None) -> Choose:
     """Ask which of several lots is meant, first expired first."""
     columns = [Column(_("Lot"), 14), Column(_("On hand"), 10), Column(_("Date"), 24), Column("", 19)]

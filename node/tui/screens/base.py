@@ -82,7 +82,7 @@ class FactScreen(Screen[None]):
         else:
             self.say(_("Nothing is named '{text}': n new item, or / to search.").format(text=safe_text(text, 40)))
 
-    def do_new_item(self) -> None:
+    def do_new(self) -> None:
         """Name a new item; the number that was not known goes with it."""
         self.app.name_new_item(self.unknown_code)
 

@@ -36,7 +36,7 @@ RESERVED = {
     "v": "view",
     "b": "ask_peers",
     "f": "filter",
-    "n": "new_item",
+    "n": "new",
     "u": "export",
     "slash": "search",
     "question_mark": "help",
@@ -47,6 +47,7 @@ RESERVED = {
     "enter": "open",
     "escape": "back",
 }
+EVERY_STEP = frozenset({"accept", "send", "receive", "cancel", "withdraw", "refuse", "book"})
 LETTERS_THAT_MAY_DIFFER = set("aeghilmopstx") | {"plus", "minus"}
 
 
@@ -91,7 +92,7 @@ def test_every_action_exists_and_its_arguments_parse() -> None:
             assert (namespace, action, len(arguments)) == ("app", "do", 1)
             method = f"do_{key_by_id(arguments[0]).action}"
             holders = [LarderApp] if screen == EVERYWHERE else [classes[screen]]
-            if method == "do_back" or (screen == EVERYWHERE and method == "do_new_item"):
+            if method == "do_back" or (screen == EVERYWHERE and method == "do_new"):
                 holders = list(classes.values())
             assert all(callable(getattr(holder, method, None)) for holder in holders), method
 
@@ -104,7 +105,7 @@ def test_every_footer_fits_eighty_cells_and_names_keys_that_act_there(screen: st
 
 
 def test_a_key_that_needs_something_gives_its_reason() -> None:
-    nothing, everything = Facts(), Facts(True, True, True, True, True)
+    nothing, everything = Facts(), Facts(True, True, True, True, True, True, EVERY_STEP)
     for key in KEYS:
         assert key.disabled(everything) is None
         reason = key.disabled(nothing)
@@ -120,6 +121,13 @@ def test_a_key_that_needs_something_gives_its_reason() -> None:
         "stock.card",
         "stock.discard",
         "card.discard",
+        "peers.offer",
+        "peers.accept",
+        "peers.send",
+        "peers.receive",
+        "peers.back",
+        "peers.book",
+        "peers.sync",
     }
 
 

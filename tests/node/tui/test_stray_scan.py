@@ -12,6 +12,7 @@ from node.domain.words import Unit
 from node.errors import NeedsYes
 from node.tui.app import LarderApp
 from node.tui.dialogs.ask_quantity import AskQuantity
+from node.tui.dialogs.ask_words import AskWords
 from node.tui.dialogs.ask_yes import AskYes
 from node.tui.dialogs.base import Dialog
 from node.tui.dialogs.choose import Choose
@@ -39,6 +40,7 @@ FAST_GAPS_MS = (0, 2, 10, 30)
 
 EXAMPLES = {
     AskQuantity: lambda: AskQuantity("How much?", Unit.EACH, 14_000),
+    AskWords: lambda: AskWords("Who carries it?", "Carrier", may_be_empty=True),
     AskYes: lambda: AskYes(NeedsYes("sale.beyond_on_hand", "That is more than there is.", "Say yes.")),
     Choose: lambda: Choose("Which?", [Column("Lot", 20)], [("one",), ("two",)]),
     Commands: lambda: Commands(HOME, Facts()),
@@ -105,6 +107,7 @@ SCREEN_KEYS = {
     "stock": ("f4",),
     "cold": ("f5",),
     "card": ("f4", "enter"),
+    "peers": ("f8",),
 }
 
 

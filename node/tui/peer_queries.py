@@ -1,0 +1,62 @@
+"""What the Peers screen reads, each as one value: the other markets, the hand-overs, what a market could spare."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from node.actions.requests import answered
+from node.clock import Moment
+from node.ledger import read
+from node.ledger.read.outbox import outbox_count
+from node.ledger.read.peers import PeerRow, SeenBy, peers, seen_by
+from node.ledger.refusals import refusals
+from node.tui.queries import judged_day
+
+TRANSFERS_MAX = 100
+SPARE_MAX = 12
+
+
+@dataclass(frozen=True, slots=True)
+class PeersView:
+    """Every other market, our hand-overs, and what of ours waits. `refused` counts what came from outside and was not
+    taken; `answer` is what larder-node said to the last request, None while it has not."""
+
+    peers: tuple[PeerRow, ...]
+    transfers: tuple[read.TransferRow, ...]
+    outbox: int
+    seen: SeenBy
+    refused: int
+    unknown: int
+    answer: str | None
+    read_at_ms: int  # CLOCK_BOOTTIME
+
+
+@dataclass(frozen=True, slots=True)
+class SpareView:
+    """What one market could spare as last heard, at most 12 items."""
+
+    origin: bytes
+    heard: read.LastHeard | None
+    rows: tuple[read.SpareRow, ...]
+    count: int
+
+
+def peers_view(connection: sqlite3.Connection, moment: Moment, asked: int | None) -> PeersView:
+    """Return what the screen shows; `asked` is the number of the last request to larder-node."""
+    return PeersView(
+        tuple(peers(connection, moment)),
+        tuple(read.transfers(connection, limit=TRANSFERS_MAX)),
+        outbox_count(connection),
+        seen_by(connection),
+        sum(refusal.count for refusal in refusals(connection)),
+        read.unknown_count(connection),
+        answered(connection, asked) if asked is not None else None,
+        moment.boottime_ms,
+    )
+
+
+def spare_view(connection: sqlite3.Connection, origin: bytes, moment: Moment) -> SpareView:
+    """Return what a market could spare, and when it was heard."""
+    rows = read.spare(connection, origin, judged_day(moment))
+    return SpareView(origin, read.last_heard(connection, origin, moment), tuple(rows[:SPARE_MAX]), len(rows))
