@@ -48,8 +48,12 @@ class _Kitchen:
         self._snapshot = snapshot
         self._is_wide = is_wide
         self._stock = FreeStock(snapshot.stock)
-        self._recipes = {recipe.recipe_id: recipe for recipe in snapshot.recipes if is_plannable(recipe)}
         self._people = eaters(snapshot)
+        self._recipes = {
+            recipe.recipe_id: recipe
+            for recipe in snapshot.recipes
+            if is_plannable(recipe) and self._people.get(recipe.recipe_id)
+        }
         self._only = only_dishes(snapshot)
         self._menu = {each.label: [name for name in each.recipes if name in self._recipes] for each in snapshot.classes}
         self._eaters: dict[str, list[str]] = {name: [] for name in self._recipes}
@@ -78,7 +82,8 @@ class _Kitchen:
 
     def _serve(self, meal: _Meal) -> Iterable[PlannedDish]:
         while meal.hungry and meal.dishes_left:
-            options = {label: [name for name in self._menu[label] if self._fits(name, meal)] for label in meal.hungry}
+            fitting = {name for name in self._recipes if self._fits(name, meal)}
+            options = {label: [name for name in self._menu[label] if name in fitting] for label in meal.hungry}
             label = min(meal.hungry, key=lambda each: (len(options[each]), each))
             if not options[label]:
                 del meal.hungry[label]  # nothing is left that these people can eat
