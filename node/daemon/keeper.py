@@ -20,7 +20,7 @@ from node.ledger.read import data_version
 from node.ledger.seal import backlog, seal
 from node.ledger.store import MarketStore, Transaction
 from node.places import Places
-from node.sync.hearing import Hearing
+from node.sync.audience import Audience
 
 # When to seal: with somebody to hear it soon, else in larger blocks. Bounds of the block format's pages.
 EVENTS_SOON, AGE_SOON_S = 64, 2.0
@@ -50,11 +50,11 @@ class Keeper:
     """Seals and keeps until told to stop. `beat` is called at each round, for the supervisor."""
 
     def __init__(
-        self, places: Places, *, jobs: Jobs, hearing: Hearing, stop: threading.Event, beat: Callable[[str], None]
+        self, places: Places, *, jobs: Jobs, audience: Audience, stop: threading.Event, beat: Callable[[str], None]
     ) -> None:
         self._places = places
         self._jobs = jobs
-        self._hearing = hearing
+        self._audience = audience
         self._stop = stop
         self._beat = beat
         self._started_s = clock.monotonic_s()
@@ -80,7 +80,7 @@ class Keeper:
                 self._round(store, key)
                 self._beat("")
             self._do_jobs(store)
-            if not self._hearing.is_held(clock.monotonic_s()):
+            if not self._audience.is_held(clock.monotonic_s()):
                 self._seal_all(store, key)
             store.checkpoint_if_due(is_idle=True)
         finally:
@@ -105,12 +105,12 @@ class Keeper:
 
     def _is_due(self, store: MarketStore, now_s: float) -> bool:
         waiting = backlog(store.reader).event_count
-        if waiting == 0 or self._hearing.is_held(now_s):
+        if waiting == 0 or self._audience.is_held(now_s):
             self._seen.pending_since_s = None
             return False
         if self._seen.pending_since_s is None:
             self._seen.pending_since_s = now_s
-        is_alone = now_s - self._started_s >= ALONE_AFTER_S and not self._hearing.is_heard(now_s)
+        is_alone = now_s - self._started_s >= ALONE_AFTER_S and not self._audience.is_heard(now_s)
         events, age_s = (EVENTS_ALONE, AGE_ALONE_S) if is_alone else (EVENTS_SOON, AGE_SOON_S)
         return waiting >= events or now_s - self._seen.pending_since_s >= age_s
 

@@ -27,7 +27,7 @@ from node.ledger.jobs import Jobs, do_now
 from node.ledger.read import open_reader
 from node.ledger.store import Transaction
 from node.places import Places, places_from_environment
-from node.sync.hearing import Hearing
+from node.sync.audience import Audience
 
 HEARTBEAT_EVERY_S = 10.0
 STOP_WITHIN_S = 8.0
@@ -46,7 +46,7 @@ class Node:
         self._stop = threading.Event()
         self._news = threading.Event()
         self._jobs = Jobs()
-        self._hearing = Hearing()
+        self._audience = Audience()
         # One line a worker. The keeper is first: without it nothing is kept, so it decides whether the node is here.
         work = {"keeper": self._keep, "sync": self._sync, "planner": self._ask_planner}
         self._workers = [Worker(name, run, stop=self._stop, on_news=self._news.set) for name, run in work.items()]
@@ -72,13 +72,13 @@ class Node:
         self._say("stopped")
 
     def _keep(self, beat: Beat) -> None:
-        Keeper(self._places, jobs=self._jobs, hearing=self._hearing, stop=self._stop, beat=beat).run()
+        Keeper(self._places, jobs=self._jobs, audience=self._audience, stop=self._stop, beat=beat).run()
 
     def _sync(self, beat: Beat) -> None:
         # Loaded here: where its library is missing, this worker says so and the keeper keeps.
         from node.sync.driver import SyncDriver
 
-        SyncDriver(self._places, jobs=self._jobs, hearing=self._hearing, stop=self._stop, beat=beat).run()
+        SyncDriver(self._places, jobs=self._jobs, audience=self._audience, stop=self._stop, beat=beat).run()
 
     def _ask_planner(self, beat: Beat) -> None:
         from node.planner.central.worker import PlannerWorker

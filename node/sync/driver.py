@@ -30,12 +30,12 @@ from node.ledger.store import Transaction
 from node.places import Places
 from node.settings import load_settings
 from node.sync import effects as fx
+from node.sync.audience import Audience
 from node.sync.broker import write_rights
 from node.sync.certificates import ensure_certificate
 from node.sync.counts import Counts
 from node.sync.engine import Engine
 from node.sync.health import write_sync
-from node.sync.hearing import Hearing
 from node.sync.inbox import Inbox
 from node.sync.links import OWN, Links, paired_rows
 from node.sync.messages import build_topic
@@ -79,20 +79,20 @@ class SyncDriver:
         places: Places,
         *,
         jobs: Jobs,
-        hearing: Hearing,
+        audience: Audience,
         stop: threading.Event,
         beat: Callable[[str], None],
     ) -> None:
         self._places = places
         self._jobs = jobs
-        self._hearing = hearing
+        self._audience = audience
         self._stop = stop
         self._beat = beat
 
     def run(self) -> None:
         """Sync until stopped. Raises LarderError or OSError where it cannot go on; being alone is no reason."""
         while not self._stop.is_set():
-            session = _Session(self._places, self._jobs, self._hearing, self._stop, self._beat)
+            session = _Session(self._places, self._jobs, self._audience, self._stop, self._beat)
             try:
                 session.run()
             finally:
@@ -103,11 +103,11 @@ class _Session:
     """One run of the engine for one group, from Started until told to stop or until the market joined another."""
 
     def __init__(
-        self, places: Places, jobs: Jobs, hearing: Hearing, stop: threading.Event, beat: Callable[[str], None]
+        self, places: Places, jobs: Jobs, audience: Audience, stop: threading.Event, beat: Callable[[str], None]
     ) -> None:
         self._places = places
         self._jobs = jobs
-        self._hearing = hearing
+        self._audience = audience
         self._stop = stop
         self._beat = beat
         self._reader = open_reader(places)
@@ -275,7 +275,7 @@ class _Session:
 
     def _heard(self, heard: fx.PeerHeard) -> None:
         now_s = clock.monotonic_s()
-        self._hearing.heard(now_s)
+        self._audience.heard(now_s)
         self._seen.heard(heard, clock.boottime_ms(), now_s)
         ours = self._heads.get(heard.our_stream)
         if heard.is_ahead_of_us and heard.our_blocks > (0 if ours is None else ours.blocks):
@@ -283,11 +283,11 @@ class _Session:
             # waits until our own blocks have come back, or they would be sealed beside them.
             if not self._is_rolled_back:
                 self._is_rolled_back = True
-                self._hearing.hold(now_s)
+                self._audience.hold(now_s)
                 self._jobs.submit("roll-back", partial(_leave_stream, stream=heard.our_stream), _ignore)
         elif self._is_rolled_back and not heard.is_ahead_of_us:
             self._is_rolled_back = False
-            self._hearing.release()
+            self._audience.release()
 
     # What happened here.
 

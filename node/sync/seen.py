@@ -12,9 +12,9 @@ from node.ledger.jobs import Jobs, Outcome
 from node.ledger.names import node_id
 from node.ledger.seen import keep_seen
 from node.ledger.store import Transaction
+from node.sync.audience import HEARD_WITHIN_S
 from node.sync.effects import PeerHeard
 from node.sync.health import HeardRow
-from node.sync.hearing import HEARD_WITHIN_S
 
 # Two markets that sell all day seal every 2 s, and each seal changes what the other has: a row each time would be
 # 200 MB a day on the card, with this gap it is about 30.
