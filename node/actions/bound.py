@@ -39,7 +39,7 @@ def ask_for_promised(item: Item, promised_milli: int, yes: frozenset[str]) -> No
         return
     raise NeedsYes(
         "sale.reserved",
-        N_("{quantity} of this {item} is promised to another market."),
+        N_("{quantity} of that is promised to another market ({item})."),
         N_("Say yes if it goes out all the same; less is left for the hand-over then."),
         quantity=format_quantity(promised_milli, item.unit, decimal_mark()),
         item=item.name,

@@ -30,6 +30,7 @@ ITEMS_MAX = 50
 LOTS_MAX = 100
 NO_ITEMS = N_("No items yet. Receive one with: larder receive CODE_OR_NAME QUANTITY")
 NO_PAR = "0"
+HOLD = N_("HOLD")
 
 
 class StockRowAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,7 +230,7 @@ def _at_line(row: read.SpareRow) -> str:
         _("to spare {quantity}").format(quantity=quantity_text(row.spare_milli, row.unit)),
     ]
     if row.usable_milli != max(0, row.on_hand_milli):
-        parts.append(_("good {quantity}").format(quantity=quantity_text(row.usable_milli, row.unit)))
+        parts.append(_("usable {quantity}").format(quantity=quantity_text(row.usable_milli, row.unit)))
     if row.reserved_milli:
         parts.append(_("reserved {quantity}").format(quantity=quantity_text(row.reserved_milli, row.unit)))
     if row.par_milli is not None:
@@ -302,7 +303,11 @@ def _lots(
     connection: sqlite3.Connection, item: read.Item, today: date | None, limit: int = LOTS_MAX
 ) -> list[tuple[Lot, str]]:
     """Return the lots of an item, each with its state word."""
-    return [(lot, lot_state(lot, date_state(lot, today))) for lot in read.lots(connection, item.item_id, limit)]
+    held = read.held_lots(connection, item.item_id)
+    return [
+        (lot, HOLD if lot.lot_id in held else lot_state(lot, date_state(lot, today)))
+        for lot in read.lots(connection, item.item_id, limit)
+    ]
 
 
 def _row_answer(row: read.StockRow, lots: list[tuple[Lot, str]] | None) -> StockRowAnswer:

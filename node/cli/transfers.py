@@ -396,6 +396,7 @@ def transfer_line(row: TransferRow, moment: Moment) -> str:
         f"{_(WAY_WORDS[row.way])} {row.number} {name_text(row.peer_name)}",
         f"{name_text(row.item_name)} {quantity_text(row.quantity_milli, row.unit)}",
         _(row.words),
+        *_amounts(row),
         *(_(words) for words in row.flag_words),
     ]
     if row.limit_milli_c is not None and row.is_open:
@@ -407,6 +408,19 @@ def transfer_line(row: TransferRow, moment: Moment) -> str:
     if moment.quality is not ClockQuality.NOT_SET:
         parts.append(_("{age} ago").format(age=age_text((moment.wall_ms - row.last_ms) / 1000)))
     return ", ".join(parts)
+
+
+def _amounts(row: TransferRow) -> list[str]:
+    """Say where the goods are, once they are not all in one place."""
+    sentences = (
+        (N_("{quantity} good"), row.good_milli),
+        (N_("{quantity} damaged"), row.damaged_milli),
+        (N_("{quantity} came back"), row.returned_milli),
+        (N_("{quantity} lost"), row.lost_milli),
+        (N_("{quantity} still on the way"), max(0, row.on_way_milli)),
+    )
+    said = [_(words).format(quantity=quantity_text(milli, row.unit)) for words, milli in sentences if milli]
+    return said if len(said) > 1 else []
 
 
 def _list(desk: Desk, *, is_all: bool, limit: int) -> None:

@@ -66,6 +66,8 @@ def test_a_hand_over_by_verbs_alone(pair: tuple[Market, Market]) -> None:
     assert count == "1 hand-over"
     got = answer(mill.places, "transfer", "receive", number, "4", "--damaged", "1")
     assert (got["transfer"]["good_milli"], got["transfer"]["damaged_milli"]) == (4_000, 1_000)
+    (over, _count) = lines(mill.places, "transfer", "list", "--all")
+    assert over.startswith(f"in {number} Harbour, Onion 5, received, 4 good, 1 damaged, carried by courier 4")
     assert lines(mill.places, "stock", "onion")[0] == "ok Onion 4, 1 lot"
     assert lines(mill.places, "transfer") == [
         "No hand-over has anything left to do. See all with: larder transfer list --all"
@@ -169,6 +171,7 @@ def test_chilled_food_without_a_temperature_asks(pair: tuple[Market, Market]) ->
     meet(harbour, mill)
     answer(mill.places, "transfer", "receive", number, "--yes")
     assert lines(mill.places, "stock", "cheddar")[0].startswith("HOLD Cheddar")
+    assert lines(mill.places, "lots", "cheddar")[0].startswith("HOLD lot ")
     assert refusal(mill.places, "sell", "food/cheddar", "0.1")["error"] == "lot.on_hold"
 
 
