@@ -7,7 +7,15 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.domain.lots import DateState, Lot, date_state, first_expired_first, sellable, take_first_expired
+from node.domain.lots import (
+    DateState,
+    Lot,
+    date_state,
+    first_expired_first,
+    sellable,
+    take_first_expired,
+    take_free_first,
+)
 from tests.node.builders import TODAY, a_lot
 
 DAYS = st.one_of(st.none(), st.integers(-5, 5).map(lambda days: TODAY + timedelta(days=days)))
@@ -80,3 +88,19 @@ def test_no_choice_ever_takes_an_expired_lot_or_more_than_there_is(lots: list[Lo
 @given(lots=some_lots())
 def test_the_order_depends_on_the_lots_alone(lots: list[Lot]) -> None:
     assert first_expired_first(lots) == first_expired_first(list(reversed(lots)))
+
+
+@given(lots=some_lots(), quantity=st.integers(1, 60), promised=st.lists(st.integers(0, 9), min_size=8, max_size=8))
+def test_what_is_promised_goes_last_and_only_as_far_as_needed(
+    lots: list[Lot], quantity: int, promised: list[int]
+) -> None:
+    choice = sellable(lots, TODAY)
+    reserved = {lot.lot_id: milli * 1000 for lot, milli in zip(lots, promised, strict=False) if milli}
+    takes, missing, from_promised = take_free_first(choice, quantity * 1000, reserved)
+    assert quantity * 1000 == sum(take.quantity_milli for take in takes) + missing
+    free = sum(max(0, lot.on_hand_milli - reserved.get(lot.lot_id, 0)) for lot in choice)
+    on_hand = sum(lot.on_hand_milli for lot in choice)
+    assert missing == max(0, quantity * 1000 - on_hand)
+    assert from_promised == max(0, min(quantity * 1000, on_hand) - free)
+    for take in takes:
+        assert 0 < take.quantity_milli <= take.lot.on_hand_milli
