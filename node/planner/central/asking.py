@@ -21,7 +21,7 @@ from node.planner.central.breaker import CONTENT, TRANSPORT, BreakerStorage, kee
 from node.planner.central.cache import CachedReply, cache_key, cached_reply, keep_reply
 from node.planner.central.judge import Judged, judge
 from node.planner.central.record import is_unanswered, keep_judged
-from node.planner.central.request import Asked, make_request
+from node.planner.central.request import REQUEST_BYTES_MAX, Asked, make_request
 from node.planner.drafts import CENTRAL, Draft, newest_draft
 from node.planner.plan import Plan, snapshot_id
 
@@ -69,6 +69,8 @@ def ask_for(connection: sqlite3.Connection, request: Request, url: str) -> Askin
     asked = make_request(draft.snapshot)
     if asked is None:
         raise Refused("planner.too_few", N_("Too few people to ask anybody outside; the plan is made here."))
+    if len(asked.body) > REQUEST_BYTES_MAX:
+        raise Refused("planner.too_much", N_("There is too much to ask in one question; the plan is made here."))
     return Asking(request, draft, draft.plan, asked, url)
 
 

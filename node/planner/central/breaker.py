@@ -32,9 +32,13 @@ _STILL_OPEN = datetime.max.replace(tzinfo=UTC)
 
 
 class BreakerRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One row: times in milliseconds since the computer was started, true only within the boot they name."""
+    """One row: times in milliseconds since the computer was started, true only within the boot they name.
+
+    `url` is the planner it is about; another one starts with a clean slate.
+    """
 
     boot_id: str
+    url: str = ""
     state: str = pybreaker.STATE_CLOSED
     failures_ms: tuple[int, ...] = ()
     opened_ms: int = 0
@@ -56,6 +60,7 @@ def load_breaker(connection: sqlite3.Connection, name: str, moment: Moment) -> B
     is_closed = record.state == pybreaker.STATE_CLOSED
     return BreakerRecord(
         moment.boot_id,
+        record.url,
         state=pybreaker.STATE_CLOSED if is_closed else pybreaker.STATE_OPEN,
         opened_ms=moment.boottime_ms - record.open_for_ms + AFTER_BOOT_MS,
         open_for_ms=record.open_for_ms,
@@ -167,9 +172,12 @@ class BreakerStorage(pybreaker.CircuitBreakerStorage):
         self.record = msgspec.structs.replace(self.record, **fields)
 
 
-def storage_of(connection: sqlite3.Connection, name: str, moment: Moment) -> BreakerStorage:
-    """Return the storage of a breaker as it stands at this moment."""
-    return BreakerStorage(name, load_breaker(connection, name, moment), moment.boottime_ms)
+def storage_of(connection: sqlite3.Connection, name: str, moment: Moment, url: str) -> BreakerStorage:
+    """Return the storage of a breaker as it stands at this moment, for the planner at this address."""
+    record = load_breaker(connection, name, moment)
+    if record.url != url:
+        record = BreakerRecord(moment.boot_id, url)
+    return BreakerStorage(name, record, moment.boottime_ms)
 
 
 def breaker_over(storage: BreakerStorage) -> pybreaker.CircuitBreaker:

@@ -110,7 +110,7 @@ def make_request(snapshot: Snapshot) -> Asked | None:
     people = sum(each.people for each in classes)
     asked_for = msgspec.structs.replace(snapshot, classes=classes, people=people, recipes=recipes)
     body = msgspec.json.encode(_on_wire(asked_for), order="deterministic")
-    return Asked(asked_for, members, tuple(kept_back), body) if len(body) <= REQUEST_BYTES_MAX else None
+    return Asked(asked_for, members, tuple(kept_back), body)
 
 
 def _shown_classes(classes: tuple[DietClass, ...]) -> tuple[list[list[DietClass]], list[DietClass]]:

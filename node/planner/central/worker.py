@@ -110,8 +110,8 @@ class PlannerWorker:
                 self._unanswered = None
                 self._ask(reader, waiting[-1], self._waiting if waiting[-1].body.get("waiting") else self._background)
                 return
-            if read_planner_health(self._places).resting != _resting(reader, clock.now())[0]:
-                self._note(reader)  # somebody has acknowledged
+            if read_planner_health(self._places).resting == "acknowledge":
+                self._note(reader)  # somebody may have done so
         if self._unanswered is not None and clock.monotonic_s() >= self._again_at_s:
             if is_worth_asking(reader, clock.now()):
                 self._ask(reader, self._unanswered, self._background)
@@ -128,7 +128,7 @@ class PlannerWorker:
             self._answer(request, " ".join(part for part in error_text(error) if part))
             self._note(reader)
             return
-        content, transport = (storage_of(reader, name, moment) for name in (CONTENT, TRANSPORT))
+        content, transport = (storage_of(reader, name, moment, asking.url) for name in (CONTENT, TRANSPORT))
         if not content.is_admitting or not transport.is_admitting:
             self._rest(reader, request, content, transport)
             return
@@ -225,15 +225,15 @@ class PlannerWorker:
         """Bring run/planner.json up to date; without a state only what the breakers and the settings say."""
         moment = clock.now()
         try:
-            is_set = bool(load_settings(self._places.settings).planner.url)
+            url = load_settings(self._places.settings).planner.url
             health = noted(
                 read_planner_health(self._places),
                 moment,
-                is_set=is_set,
+                is_set=bool(url),
                 state=state,
                 reason=reason,
                 is_answer=is_answer,
-                resting=_resting(reader, moment),
+                resting=_resting(reader, moment, url),
             )
             write_planner_health(self._places, health)
         except LocalFault as fault:
@@ -242,8 +242,8 @@ class PlannerWorker:
             self._beat(_("run/planner.json was not written ({reason}).").format(reason=error.strerror))
 
 
-def _resting(reader: sqlite3.Connection, moment: Moment) -> tuple[Rest, int]:
-    content, transport = (storage_of(reader, name, moment) for name in (CONTENT, TRANSPORT))
+def _resting(reader: sqlite3.Connection, moment: Moment, url: str) -> tuple[Rest, int]:
+    content, transport = (storage_of(reader, name, moment, url) for name in (CONTENT, TRANSPORT))
     if content.record.is_held:
         return "acknowledge", 0
     if content.wait_ms >= transport.wait_ms:

@@ -37,6 +37,7 @@ def the_demo_planner(*options: str) -> Iterator[tuple[subprocess.Popen[str], int
             process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_a_planner_killed_while_it_is_asked_leaves_the_local_plan_and_a_reason(tmp_path: Path, seed: int) -> None:
     after_s = random.Random(seed).uniform(0.0, 0.4)

@@ -97,6 +97,7 @@ def test_what_people_leave_out_never_reaches_the_planner(places: Places) -> None
     assert set(some_can["recipes"]) < set(all_can["recipes"])  # there is something to hide
 
 
+@pytest.mark.slow
 def test_larder_node_asks_and_the_answer_is_judged(places: Places) -> None:
     with the_demo_planner() as (_process, port), a_node(places):
         places.settings.write_text(f'[planner]\nurl = "http://127.0.0.1:{port}"\n')
@@ -113,6 +114,7 @@ def test_larder_node_asks_and_the_answer_is_judged(places: Places) -> None:
         reader.close()
 
 
+@pytest.mark.slow
 def test_larder_node_killed_in_the_middle_of_a_question_asks_it_again(places: Places) -> None:
     with StandIn(Scenario(["silent", "good"])) as stand_in:
         places.settings.write_text(f'[planner]\nurl = "{stand_in.url}"\n')

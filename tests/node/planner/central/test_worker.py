@@ -333,6 +333,17 @@ def test_three_questions_without_an_answer_give_the_planner_a_rest(tmp_path: Pat
         assert rows == [("central", 1), ("here", 1)]
 
 
+def test_another_planner_starts_with_a_clean_slate(tmp_path: Path) -> None:
+    with a_market_that_asks(tmp_path, "error_500") as asked, StandIn(Scenario(["good"])) as other:
+        for number in range(3):
+            asked.ask(n=number)
+        asked.places.settings.write_text(f'[planner]\nurl = "{other.url}"\n')
+        asked.ask(n=4)
+        assert len(other.seen) == 1
+        health = read_planner_health(asked.places)
+        assert (health.state, health.resting) == ("ok", "")
+
+
 def test_one_allergen_fault_stops_the_questions_until_somebody_has_seen_it(tmp_path: Path) -> None:
     with a_market_that_asks(tmp_path, "forbidden_dish", "good") as asked:
         asked.ask(n=1)
