@@ -1,0 +1,194 @@
+"""`larder plan` and `larder recipe`: a plan at once, its reasons, the three decisions, and nothing private said."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from node.places import Places
+from tests.node.cli.verbs import CHECKOUT, answer, environment, lines, process, refusal, run
+
+FOOD = {
+    "rice-white": "10",
+    "carrots": "8",
+    "onions": "5",
+    "frozen-peas": "6",
+    "oil-sunflower": "2",
+    "garlic": "0.5",
+    "salt": "1",
+    "chicken-thighs": "4",
+    "peppers": "20",
+    "oil-olive": "2",
+}
+
+
+@pytest.fixture
+def kitchen(harbour: Places, set_clock: None) -> Places:  # noqa: ARG001 - the clock counts as set
+    """A market with food for one vegetable dish and one with chicken."""
+    for name, quantity in FOOD.items():
+        lines(harbour, "receive", f"food/{name}", quantity, "--use-by", "+5", "--yes")
+    return harbour
+
+
+def test_a_market_without_a_plan_says_what_to_do(harbour: Places) -> None:
+    assert lines(harbour, "plan") == ["nothing is planned; make a plan with: larder plan --portions 40"]
+    assert refusal(harbour, "plan", "--why", "soup")["error"] == "plan.none"
+    assert refusal(harbour, "plan", "--accept")["error"] == "plan.none"
+    assert refusal(harbour, "plan", "--withdraw")["error"] == "plan.none_accepted"
+    assert refusal(harbour, "plan", "--cook", "soup")["error"] == "dish.unknown"
+
+
+def test_an_empty_store_says_what_to_do(harbour: Places) -> None:
+    said = lines(harbour, "plan", "--portions", "10")
+    assert "no food that a recipe needs is here; receive some with: larder receive ITEM QUANTITY" in said
+
+
+def test_a_store_without_a_dish_says_what_to_do(harbour: Places) -> None:
+    lines(harbour, "receive", "food/salt", "1", "--yes")
+    said = lines(harbour, "plan", "--portions", "10")
+    assert any(line.startswith("no recipe fits what is here") for line in said)
+
+
+def test_a_plan_feeds_everybody_and_names_its_source(kitchen: Places) -> None:
+    made = answer(kitchen, "plan", "--portions", "20", "--without", "nuts=2", "--without", "vegan=3")
+    assert (made["source"], made["made_by"], made["reason"]) == ("here", "made here", "no central planner is set")
+    assert (made["unserved"], made["verdict"], made["kept_private"]) == (0, "ok", 5)
+    assert sum(dish["portions"] for dish in made["dishes"]) == 20
+    assert " by 20" in made["dishes"][0]["uses_first"]
+    again = answer(kitchen, "plan")
+    assert (again["snapshot_id"], again["dishes"]) == (made["snapshot_id"], made["dishes"])
+
+
+def test_what_is_left_out_is_said_to_whoever_typed_it_and_to_nobody_later(kitchen: Places) -> None:
+    typed = lines(kitchen, "plan", "--portions", "20", "--without", "milk,eggs=2", "--without", "pepper")
+    assert any("declares milk" in line for line in typed)
+    assert any("'pepper'" in line for line in typed)
+    shown = "\n".join([*lines(kitchen, "plan"), *lines(kitchen, "plan", "--why-not", "all")])
+    assert "3 people leave something out (kept on this computer; erase with --forget)" in shown
+    assert "milk" not in shown.replace("Milk", "")
+    again = lines(kitchen, "plan", "--portions", "24")
+    assert "3 people leave something out (kept on this computer; erase with --forget)" in again
+
+
+def test_a_plan_is_accepted_cooked_and_taken_out_of_the_stock(kitchen: Places) -> None:
+    lines(kitchen, "plan", "--portions", "20")
+    done = answer(kitchen, "plan", "--accept")
+    assert done["done"] == "accepted"
+    (dish,) = answer(kitchen, "plan")["accepted"]
+    before = {row["item"]["item_id"]: row["on_hand_milli"] for row in answer(kitchen, "stock")["rows"]}
+    cooked = lines(kitchen, "plan", "--cook", dish["title"])
+    assert cooked[0] == f"saved: cooked: 20 {dish['title']}"
+    after = {row["item"]["item_id"]: row["on_hand_milli"] for row in answer(kitchen, "stock")["rows"]}
+    assert before["food/onions"] - after["food/onions"] == 750_000
+    assert answer(kitchen, "plan")["accepted"][0]["cooked_portions"] == 20
+    assert refusal(kitchen, "plan", "--cook", dish["title"])["error"] == "dish.cooked"
+    assert refusal(kitchen, "plan", "--withdraw")["error"] == "plan.cooked"
+
+
+def test_a_plan_short_of_stock_says_so(kitchen: Places) -> None:
+    lines(kitchen, "plan", "--portions", "20")
+    lines(kitchen, "plan", "--accept")
+    lines(kitchen, "sell", "food/rice-white", "9.5", "--yes")
+    said = "\n".join(lines(kitchen, "plan"))
+    assert "SHORT: the accepted plan needs more than is here: White rice 1.1 kg" in said
+    lines(kitchen, "plan", "--withdraw")
+    assert "SHORT" not in "\n".join(lines(kitchen, "plan"))
+
+
+def test_why_and_why_not(kitchen: Places) -> None:
+    made = answer(kitchen, "plan", "--portions", "20")
+    title = made["dishes"][0]["title"]
+    assert any("points = " in line for line in lines(kitchen, "plan", "--why", title))
+    assert refusal(kitchen, "plan", "--why", "Fish pie with peas")["error"] == "plan.not_in"
+    said = lines(kitchen, "plan", "--why-not", "fish pie")
+    assert any(line.startswith("Cod fillet: need 2.5 kg, free 0 kg, missing 2.5 kg") for line in said), said
+    every = lines(kitchen, "plan", "--why-not", "all")
+    assert len(every) == made["left_out"]
+
+
+def test_forgetting_leaves_no_word(kitchen: Places) -> None:
+    lines(kitchen, "plan", "--portions", "20", "--without", "lupin=2")
+    assert b"lupin" in kitchen.private_db.read_bytes()
+    lines(kitchen, "plan", "--forget")
+    assert b"lupin" not in kitchen.private_db.read_bytes()
+    assert lines(kitchen, "plan") == ["nothing is planned; make a plan with: larder plan --portions 40"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--without", "halal=2"], "need.not_decidable"),
+        (["--without", "nuts=0"], "need.people"),
+        (["--without", "nuts=41"], "need.more_than_portions"),
+        (["--day", "2020-01-01"], "plan.day"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused_in_words(kitchen: Places, arguments: list[str], error: str) -> None:
+    assert refusal(kitchen, "plan", "--portions", "40", *arguments)["error"] == error
+    assert not kitchen.private_db.exists()
+
+
+def test_one_thing_at_a_time(kitchen: Places) -> None:
+    assert run(kitchen, "plan", "--accept", "--portions", "4").exit_code == 2
+    assert run(kitchen, "plan", "--without", "nuts").exit_code == 2
+
+
+def test_broken_settings_do_not_stop_a_plan(kitchen: Places) -> None:
+    kitchen.settings.write_text("[planner\n")
+    made = answer(kitchen, "plan", "--portions", "20")
+    assert made["unserved"] == 0
+    assert "cannot be used" in made["reason"]
+
+
+def test_a_central_planner_is_asked_and_the_plan_is_there_at_once(kitchen: Places) -> None:
+    kitchen.settings.write_text('[planner]\nurl = "http://127.0.0.1:9"\n')
+    made = answer(kitchen, "plan", "--portions", "20")
+    assert (made["unserved"], made["reason"]) == (0, "the central planner was asked; no answer yet")
+
+
+def test_a_recipe_file_is_added_listed_and_shown(kitchen: Places, tmp_path: Path) -> None:
+    file = tmp_path / "soup.json"
+    soup = {
+        "title": "Onion soup",
+        "portions": 4,
+        "minutes": 40,
+        "lines": [{"text": "1 kg onions", "item": "food/onions", "quantity": 1, "unit": "kg"}],
+        "steps": ["Cook them slowly."],
+        "parent": "book/pumpkin-soup",
+    }
+    file.write_text(json.dumps(soup))
+    added = answer(kitchen, "recipe", "add", str(file))
+    recipe_id = added["recipe"]["recipe_id"]
+    assert added["is_plannable"]
+    assert recipe_id in {each["recipe"]["recipe_id"] for each in answer(kitchen, "recipe", "list")["recipes"]}
+    shown = lines(kitchen, "recipe", "show", "onion soup", "--portions", "10")
+    assert "- 1 kg onions: 2.5 kg" in shown
+    assert lines(kitchen, "plan", "--portions", "4", "--without", "meat=4")
+    file.write_text(json.dumps(soup | {"parent": "book/nothing"}))
+    assert refusal(kitchen, "recipe", "add", str(file))["error"] == "recipe.parent_unknown"
+    file.write_text("{}")
+    assert refusal(kitchen, "recipe", "add", str(file))["error"] == "recipe.file"
+
+
+def test_planning_loads_no_network(kitchen: Places) -> None:
+    code = (
+        "import sys; sys.argv = ['larder', '--data', sys.argv[1], 'plan', '--portions', '4'];\n"
+        "from node.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'httpx', 'paho', 'textual', 'pybreaker', 'serial'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(kitchen.root)],
+        cwd=CHECKOUT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert process(kitchen, "plan").returncode == 0
