@@ -171,7 +171,8 @@ class Pulls:
         questions: list[Question] = []
         taken = {stream for question in self._open.values() for stream in question.ranges}
         claimers = self._peers.claimers()
-        self._rng.shuffle(claimers)
+        # By lot, but who has more of what is missing is drawn sooner: one question instead of many.
+        claimers.sort(key=lambda peer: self._rng.random() ** (1 / len(peer.ahead)), reverse=True)
         is_roster_turn = self.is_roster_only or any(
             claim.is_roster and (stream in taken or peer.may_be_asked(stream, now_s))
             for peer in claimers

@@ -75,6 +75,7 @@ class Node:
     side: int = 0
     wall_offset_ms: int = 0
     timer_s: float = 0.0
+    unsealed: int = 0
     counts: Counter[str] = field(default_factory=Counter)
 
 
@@ -82,7 +83,13 @@ class World:
     """The markets, what is on its way between them, and the time."""
 
     def __init__(
-        self, seed: int, nodes: int, knobs: Knobs | None = None, *, engine: Callable[..., Engine] = Engine
+        self,
+        seed: int,
+        nodes: int,
+        knobs: Knobs | None = None,
+        *,
+        engine: Callable[..., Engine] = Engine,
+        is_enrolled: bool = False,
     ) -> None:
         self.seed = seed
         self.rng = Random(seed)
@@ -99,11 +106,14 @@ class World:
         roster = self.rng.randbytes(8)
         self.nodes = [Node(key, Store(keys[0], roster), self.rng.randbytes(8)) for key in keys]
         self._by_topic_end = {f"/{self._name(node)}": node for node in self.nodes}
-        # The founder enrols everybody; each starts with the roster up to itself, as its card brings it.
-        for node in self.nodes:
-            self.appended.add(self.nodes[0].store.append(keys[0], roster, node.key.public_key))
-            if node is not self.nodes[0]:
-                node.store.receive(0, self.nodes[0].store.streams[roster])
+        # The founder enrols everybody; each starts with the roster up to itself, as its card brings it, or all of it.
+        founder = self.nodes[0].store
+        for number, node in enumerate(self.nodes):
+            self.appended.add(founder.append(keys[0], roster, node.key.public_key))
+            if number and not is_enrolled:
+                node.store.receive(0, founder.streams[roster])
+        for node in self.nodes[1:] if is_enrolled else ():
+            node.store.receive(0, founder.streams[roster])
         for node in self.nodes:
             self.start(node)
 
@@ -117,6 +127,12 @@ class World:
         if node.engine is not None:
             heads = {node.stream: node.store.states[node.stream]}
             self._tell(node, fx.Appended((frame,), heads, node.stream))
+
+    def write(self, node: Node) -> None:
+        """Let a market act; what it does within two seconds is sealed into one block of 25 bytes an act."""
+        node.unsealed += 1
+        if node.unsealed == 1:
+            self._at(self.now_s + 2.0, node, lambda: self._seal(node), any_boot=True)
 
     def start(self, node: Node) -> None:
         """Start a market's engine on what its disk holds."""
@@ -185,6 +201,10 @@ class World:
         """Tell whether all disks hold the same."""
         first = self.nodes[0].store.summary()
         return all(node.store.summary() == first for node in self.nodes)
+
+    def _seal(self, node: Node) -> None:
+        writes, node.unsealed = node.unsealed, 0
+        self.act(node, 60 + 25 * writes)
 
     # How effects become events.
 
