@@ -17,7 +17,7 @@ from node.ledger.fold import fold, fold_history, fold_unknown
 from node.ledger.items import insert_starter_items
 from node.ledger.keys import is_signed
 from node.ledger.names import group_of, origin_of
-from node.ledger.roster import Roster, load_roster, no_market_row
+from node.ledger.roster import Roster, cutoffs, load_roster, no_market_row, retired_members
 from node.ledger.schema import make_derived_tables_again, migrate
 from node.ledger.seal import pending_event
 from node.ledger.tables import check_derived, check_file, check_schema
@@ -74,6 +74,7 @@ def verify(connection: sqlite3.Connection, *, progress: Progress | None = None) 
     if stray is not None:
         raise _bad_block(_Place(*stray), "stream")
     _check_no_stray_pending(connection)
+    _check_retired(connection)
     (pending,) = connection.execute("SELECT count(*) FROM pending").fetchone()
     return Verified(len(streams), blocks, sealed, pending, _check_fold(connection))
 
@@ -198,6 +199,18 @@ def _check_no_stray_pending(connection: sqlite3.Connection) -> None:
     ).fetchone()
     if stray is not None:
         raise _bad_pending(*stray)
+
+
+def _check_retired(connection: sqlite3.Connection) -> None:
+    """Check that no block of another market counts beyond the position at which that market was retired."""
+    (us,) = connection.execute("SELECT origin FROM writer WHERE id = 1").fetchone() or (b"",)
+    for member in sorted(retired_members(connection) - {us}):
+        allowed = cutoffs(connection, member) or {}
+        for stream, blocks in connection.execute(
+            "SELECT stream, blocks FROM head WHERE origin = ?", (member,)
+        ).fetchall():
+            if blocks > allowed.get(stream, 0):
+                raise _bad_block(_Place(stream, allowed.get(stream, 0)), "retirement")
 
 
 def _bad_pending(stream: bytes, seq: int) -> LocalFault:

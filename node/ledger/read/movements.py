@@ -159,7 +159,8 @@ def today_totals(connection: sqlite3.Connection, moment: Moment) -> TodayTotals:
         ).fetchall()
     )
     (received,) = connection.execute(
-        f"SELECT count(*) FROM lot l WHERE hlc >= ? AND member = {_OURS} AND quantity_milli <> 0 AND NOT EXISTS ("
+        f"SELECT count(*) FROM lot l WHERE hlc >= ? AND member = {_OURS} AND quantity_milli <> 0"
+        f" AND {_LOT_KIND} <> {MoveKind.CARRIED} AND NOT EXISTS ("
         " SELECT 1 FROM movement u WHERE u.about_stream = l.stream AND u.about_seq = l.seq"
         " AND u.lot_stream = l.stream AND u.lot_seq = l.seq)",
         (midnight_ms,),

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from node import clock
 from node.actions.cards import CARD_AGE_MS_MAX, build_card, make_card, open_card
 from node.actions.ids import new_action_id
 from node.actions.items import set_par
@@ -141,12 +142,14 @@ def test_joining_keeps_oversold_lots_own_fields_and_leaves_the_old_log_at_home(m
     had = on_hand(joins)
     assert had["Milk 1 L"] < 0
     moved = store.reader.execute("SELECT count(*) FROM movement").fetchone()
-    sold = today_totals(store.reader, a_moment()).sold_lines
+    sold = today_totals(store.reader, clock.now()).sold_lines
+    assert sold == 2
     pair(*markets)
     assert had == on_hand(joins)
     assert before == store.reader.execute("SELECT item_id, name, unit, allergens, par_milli FROM item").fetchall()
     assert moved == store.reader.execute("SELECT count(*) FROM movement").fetchone()
-    assert sold == today_totals(store.reader, a_moment()).sold_lines
+    after = today_totals(store.reader, clock.now())
+    assert (after.sold_lines, after.received_lines) == (sold, 0)
     assert store.reader.execute("SELECT count(*) FROM home_stream").fetchone() == (2,)
     home = {stream for (stream,) in store.reader.execute("SELECT stream FROM home_stream")}
     joins.seal()
@@ -391,3 +394,18 @@ def test_a_card_made_by_an_action_is_the_open_one(markets: MARKETS) -> None:
         return make_card(tx, addresses=[], certificate=b"x") == open_card(tx.connection, tx.moment)
 
     assert stays.store.act("card", make)
+
+
+def test_after_another_boot_the_roster_goes_on_in_a_new_stream(markets: MARKETS, tmp_path: Path) -> None:
+    stays, joins = markets
+    pair(stays, joins)
+    exchange(stays, joins)
+    another_boot = "UPDATE setting SET value = 'another boot' WHERE key = 'roster_witness'"
+    stays.store.act("boot", lambda tx: tx.connection.execute(another_boot))
+    with a_market(tmp_path / "three", "Corner") as third:
+        pair(stays, third)
+        exchange(stays, joins, third)
+        assert stays.verified() == joins.verified() == third.verified()
+        rosters = "SELECT count(*) FROM head WHERE purpose = 1 AND stream NOT IN (SELECT stream FROM home_stream)"
+        assert third.store.reader.execute(rosters).fetchone() == (2,)
+        assert len(members(third.store.reader)) == 3

@@ -15,13 +15,14 @@ from node.domain.words import StreamPurpose, StreamReason, Unit
 from node.errors import LocalFault
 from node.ledger import chain
 from node.ledger.append import Appender
-from node.ledger.block import MAGIC, Header, body_hash, make_block
+from node.ledger.block import MAGIC, Header, body_hash, make_block, read_frame
 from node.ledger.digest import state_digest
 from node.ledger.events import Fact, MemberRetired, Moved, RegisterSet, StreamHead
 from node.ledger.items import par_key
 from node.ledger.read.members import members
 from node.ledger.receive import BLOCKS_PER_BATCH_MAX, FORKED_BLOCKS_PER_STREAM_MAX, receive_blocks
 from node.ledger.retiring import QUARANTINED_PER_MEMBER_MAX
+from node.ledger.seal import store_block
 from tests.node.ledger.authors import (
     BAKERY,
     DAIRY,
@@ -476,3 +477,38 @@ def test_a_node_without_a_group_takes_nothing() -> None:
         tx.connection.execute("DELETE FROM setting WHERE key = 'group_id'")
         with pytest.raises(LocalFault, match="whose market"):
             receive_blocks(tx, [])
+
+
+def test_verify_names_the_first_block_beyond_a_retirement() -> None:
+    roster, dairy = a_roster(DAIRY), Chain(DAIRY, b"dairy-1.")
+    dairy.write(a_lot_fact())
+    cut = dairy.head
+    dairy.write(a_lot_fact())
+    with an_observer(BAKERY, b"bakery-1") as tx:
+        ours = Chain(BAKERY, b"bakery-1")
+        ours.write(a_lot_fact())
+        roster.write(BAKERY.enrolment())
+        take(tx, *roster.frames, *ours.frames, *dairy.frames)
+        chain.verify(tx.connection)
+        # Folded without the step that takes the blocks out.
+        roster.write(retired(DAIRY, cut))
+        block = read_frame(roster.frames[-1])
+        store_block(tx.connection, block, last_hlc=LONG_AGO)
+        chain.refold(tx.connection, tx.connection)
+        with pytest.raises(LocalFault) as fault:
+            chain.verify(tx.connection)
+        assert (fault.value.values["check"], fault.value.values["n"]) == ("retirement", 1)
+
+
+def test_a_second_roster_stream_of_the_founder_counts_whichever_arrives_first() -> None:
+    roster, second = a_roster(BAKERY), Chain(FOUNDER, b"roster-0", StreamPurpose.ROSTER)
+    second.write(DAIRY.enrolment())
+    second.write(retired(BAKERY))
+    with an_observer() as tx, an_observer() as other:
+        take(tx, *roster.frames)
+        take(tx, *second.frames)
+        take(other, *second.frames)
+        take(other, *roster.frames)
+        assert everything(tx) == everything(other)
+        assert {"Bakery"} == {member.name for member in members(tx.connection) if member.is_retired}
+        assert state_digest(other.connection) == chain.refold(other.connection, other.connection)
