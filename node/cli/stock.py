@@ -193,7 +193,7 @@ def par_verb(desk: Desk, code_or_name: str, quantity: str, action_id: bytes) -> 
 
 def _stock_at(desk: Desk, market_named: str, words: str) -> None:
     # Loaded only here: our own stock needs nothing of other markets.
-    from node.cli.transfers import known_market
+    from node.cli.transfer_words import known_market
 
     moment = clock.now()
     with reading(desk) as connection:

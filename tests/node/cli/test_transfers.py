@@ -16,7 +16,8 @@ import pytest
 from node import clock
 from node.actions.ids import new_action_id
 from node.actions.items import set_par
-from node.cli.transfers import read_celsius, transfer_verb
+from node.cli.transfer_words import read_celsius
+from node.cli.transfers import transfer_verb
 from node.errors import Refused
 from node.ledger.read import last_heard, spare, stock_at
 from tests.node.builders import TODAY, a_moment, a_received_lot, an_item
