@@ -67,7 +67,7 @@ def judge(raw: bytes, asked: Asked, ours: Snapshot, local: Plan, *, today: str |
             is_sound=codes <= UNTOLD_CODES,
             is_allergen_fault=bool(codes & ALLERGEN_CODES),
         )
-    plan, verdict = _best(in_our_words(asked, proposed, ours, local), ours, local, today)
+    plan, verdict = _best(in_our_words(asked, proposed, ours), ours, local, today)
     plan = _safe(plan, planner)
     if verdict.word == "reject":
         sentence = _("The central planner's plan does not fit here: {reason}").format(

@@ -10,27 +10,34 @@ from collections.abc import Iterable
 
 import msgspec
 
+from node.domain.recipes import amounts
 from node.planner.central.request import Asked
-from node.planner.plan import DietClass, Plan, PlannedDish, Snapshot, snapshot_id
+from node.planner.greedy import greedy
+from node.planner.plan import DietClass, Plan, PlannedDish, Snapshot, StockBucket, snapshot_id
+from node.planner.stock import FreeStock
 
 # Who still has no portion: day, meal and class, to people.
 _Left = dict[tuple[str, str, str], int]
 
 
-def in_our_words(asked: Asked, plan: Plan, ours: Snapshot, local: Plan) -> list[Plan]:
+def in_our_words(asked: Asked, plan: Plan, ours: Snapshot) -> list[Plan]:
     """Return a valid plan about the classes shown as plans about our own, the fullest first.
 
-    Those kept back join the plan's dishes that they can eat, then get what the local plan gives them; or only the
-    first; or, where there is not enough for them, nothing.
+    Those kept back join the plan's dishes that they can eat, and the greedy planner feeds whom that leaves out; or it
+    feeds all of them from what the plan leaves; or, where nothing fits, they are not served.
     """
     left: _Left = {
         (day, meal, each.label): each.people for day in ours.days for meal in ours.meals for each in ours.classes
     }
     plain = [_shared_out(dish, asked, left) for dish in plan.dishes]
+    left_apart = dict(left)
     joined = [_with_joined(dish, asked.kept_back, left) for dish in plain]
-    filled = _with_local(joined, asked.kept_back, left, local)
     variants: list[Plan] = []
-    for dishes in (filled, joined, plain):
+    for dishes in (
+        _with_greedy(joined, asked.kept_back, left, ours),
+        _with_greedy(plain, asked.kept_back, left_apart, ours),
+        plain,
+    ):
         variant = Plan(snapshot_id(ours), plan.planner, tuple(dishes), plan.reasons)
         if variant not in variants:
             variants.append(variant)
@@ -72,19 +79,49 @@ def _with_joined(dish: PlannedDish, kept_back: tuple[DietClass, ...], left: _Lef
     return _dish(dish, portions)
 
 
-def _with_local(
-    dishes: list[PlannedDish], kept_back: tuple[DietClass, ...], left: _Left, local: Plan
+def _with_greedy(
+    dishes: list[PlannedDish], kept_back: tuple[DietClass, ...], left: _Left, ours: Snapshot
 ) -> list[PlannedDish]:
-    added = []
-    for dish in local.dishes:
-        portions = {
-            each.label: min(dish.portions.get(each.label, 0), left[dish.day, dish.meal, each.label])
-            for each in kept_back
+    hungry = tuple(
+        msgspec.structs.replace(each, people=people)
+        for each in kept_back
+        if (people := max(count for (_day, _meal, label), count in left.items() if label == each.label))
+    )
+    if not hungry:
+        return dishes
+    added = {
+        (dish.day, dish.meal, dish.recipe_id): {
+            label: min(count, left[dish.day, dish.meal, label]) for label, count in dish.portions.items()
         }
-        # A dish that the plan has already was joined by everybody who can eat it.
-        if any(portions.values()):
-            added.append(_dish(dish, portions))
-    return [*dishes, *added]
+        for dish in greedy(_what_is_left(dishes, hungry, ours)).dishes
+    }
+    known = []
+    for dish in dishes:
+        more = added.pop((dish.day, dish.meal, dish.recipe_id), {})
+        known.append(_dish(dish, {**dish.portions, **more}))
+    return known + [_dish(PlannedDish(*place, {}), portions) for place, portions in added.items()]
+
+
+def _what_is_left(dishes: list[PlannedDish], hungry: tuple[DietClass, ...], ours: Snapshot) -> Snapshot:
+    """Return the market after a plan, with those still hungry in it."""
+    recipes = {recipe.recipe_id: recipe for recipe in ours.recipes}
+    stock = FreeStock(ours.stock)
+    for dish in dishes:
+        for item_id, amount in amounts(recipes[dish.recipe_id], dish.total).items():
+            stock.take(item_id, amount, ours.days.index(dish.day))
+    worked = sum(recipes[dish.recipe_id].minutes for dish in dishes)
+    limits = msgspec.structs.replace(
+        ours.limits,
+        mains=max(0, ours.limits.mains - len(dishes)),
+        minutes=max(0, ours.limits.minutes - worked),
+    )
+    return msgspec.structs.replace(
+        ours,
+        classes=hungry,
+        people=sum(each.people for each in hungry),
+        stock=tuple(StockBucket(item_id, last_day, amount) for item_id, last_day, amount in stock.left()),
+        limits=limits,
+    )
 
 
 def _dish(dish: PlannedDish, portions: dict[str, int]) -> PlannedDish:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from node.planner.central.request import CLASS_PEOPLE_MIN, Asked, make_request
 from node.planner.central.sharing import in_our_words
-from node.planner.greedy import greedy
 from node.planner.plan import DietClass, Plan, PlannedDish, Snapshot, StockBucket, snapshot_id
 from node.planner.validator import validate, validate_bytes
 from tests.node.planner.central.builders import ALL, DAY, a_snapshot
@@ -137,13 +136,13 @@ def test_the_one_smallest_pot_of_a_request_keeps_that_of_every_recipe(
     assert request["limits"]["batch_min"] == told
 
 
-def our_words(snapshot: Snapshot) -> tuple[Plan, Plan]:
-    """The honest planner's plan in our own words, and the local one."""
-    asked, local = asked_for(snapshot), greedy(snapshot)
+def our_words(snapshot: Snapshot) -> Plan:
+    """The honest planner's plan in our own words."""
+    asked = asked_for(snapshot)
     proposed, verdict = validate_bytes(json.dumps(good_plan(json.loads(asked.body))).encode(), asked.snapshot)
     assert proposed is not None
     assert verdict.word != "reject"
-    return in_our_words(asked, proposed, snapshot, local)[0], local
+    return in_our_words(asked, proposed, snapshot)[0]
 
 
 def portions(plan: Plan) -> dict[str, int]:
@@ -156,20 +155,30 @@ def portions(plan: Plan) -> dict[str, int]:
 
 def test_merged_people_get_their_portions_back_and_those_kept_back_join_a_dish() -> None:
     merged = DietClass("b", 2, ("curry", "stew")), DietClass("c", 1, ("stew",))
-    plan, _local = our_words(a_snapshot(DietClass("a", 9, ALL), *merged))
+    plan = our_words(a_snapshot(DietClass("a", 9, ALL), *merged))
     assert portions(plan) == {"a": 9, "b": 2, "c": 1}
     snapshot = a_snapshot(DietClass("a", 9, ALL), DietClass("b", 2, ("curry", "stew")))
-    plan, _local = our_words(snapshot)
+    plan = our_words(snapshot)
     assert portions(plan) == {"a": 9, "b": 2}
     assert validate(plan, snapshot).word == "ok"
 
 
-def test_those_kept_back_get_the_local_dish_where_no_other_is_for_them() -> None:
+def test_those_kept_back_get_a_dish_of_their_own_where_no_other_is_for_them() -> None:
     snapshot = a_snapshot(DietClass("a", 9, ("curry",)), DietClass("b", 2, ("stew",)))
-    plan, local = our_words(snapshot)
-    assert portions(local)["b"] == 2
+    plan = our_words(snapshot)
     assert portions(plan) == {"a": 9, "b": 2}
     assert validate(plan, snapshot).word == "ok"
+
+
+def test_those_kept_back_get_something_else_where_there_is_not_enough_to_join() -> None:
+    """Carrots for nine portions of curry, and no more."""
+    snapshot = a_snapshot(DietClass("a", 9, ("curry",)), DietClass("b", 2, ("curry", "satay")), carrots_g=540)
+    asked = asked_for(snapshot)
+    dish = PlannedDish(DAY, "main", "curry", {"c1": 9})
+    variants = in_our_words(asked, Plan(asked.snapshot_id, "x", (dish,)), snapshot)
+    words = [(validate(variant, snapshot).word, portions(variant)) for variant in variants]
+    assert words[0][0] == "reject"
+    assert words[1] == ("ok", {"a": 9, "b": 2})
 
 
 def test_too_few_portions_are_shared_out_by_size() -> None:
@@ -177,7 +186,7 @@ def test_too_few_portions_are_shared_out_by_size() -> None:
     snapshot = a_snapshot(*group)
     asked = asked_for(snapshot)
     dish = PlannedDish(DAY, "main", "stew", {"c1": 2})
-    plan = in_our_words(asked, Plan(asked.snapshot_id, "x", (dish,)), snapshot, Plan("", "", ()))[0]
+    plan = in_our_words(asked, Plan(asked.snapshot_id, "x", (dish,)), snapshot)[0]
     assert portions(plan) == {"a": 1, "b": 1}
 
 
@@ -192,6 +201,6 @@ def test_whatever_the_classes_our_words_never_serve_anybody_twice_or_wrongly(see
     asked = make_request(snapshot)
     if asked is None:
         return
-    plan, _local = our_words(snapshot)
+    plan = our_words(snapshot)
     codes = {fault.code for fault in validate(plan, snapshot).faults}
     assert not codes & {"PORTION_RANGE", "DIET", "DUPLICATE_DISH", "UNKNOWN_CLASS", "SNAPSHOT"}
