@@ -20,7 +20,7 @@ from node.language import _
 EVERYWHERE = "everywhere"
 HOME, RECEIVE, SELL, STOCK, COLD, CARD = "home", "receive", "sell", "stock", "cold", "card"
 PLAN, PEERS = "plan", "peers"
-SCREENS = (HOME, RECEIVE, SELL, STOCK, COLD, CARD, PEERS)
+SCREENS = (HOME, RECEIVE, SELL, STOCK, COLD, CARD, PLAN, PEERS)
 FOOTER_CELLS_MAX = 80
 
 
@@ -87,6 +87,10 @@ _needs_way_back = _needs_step("cancel", "withdraw", "refuse", reason=N_("nothing
 _needs_rest = _needs_step("book", reason=N_("nothing of ours on the way is selected"))
 
 
+_needs_plan = _needs_step("accept_plan", reason=N_("nothing is planned, or it is accepted already"))
+_needs_accepted = _needs_step("withdraw_plan", reason=N_("no plan is accepted"))
+_needs_other = _needs_step("other_plan", reason=N_("there is no better one from the central planner"))
+_needs_fault = _needs_step("acknowledge", reason=N_("nothing waits to be acknowledged"))
 _HAND_OVER = "larder transfer"
 
 # One line a key, so that it reads as the table it is.
@@ -97,6 +101,7 @@ KEYS = (
     Key("sell", EVERYWHERE, "f3", "F3", "sell", N_("Sell"), N_("sell: each scan adds one"), "larder sell"),
     Key("stock", EVERYWHERE, "f4", "F4", "stock", N_("Stock"), N_("items, lots and movements"), "larder stock"),
     Key("cold", EVERYWHERE, "f5", "F5", "cold", N_("Cold"), N_("fridges and freezers"), "larder cold"),
+    Key("plan", EVERYWHERE, "f6", "F6", "plan", N_("Plan"), N_("plan a meal from what is here"), "larder plan"),
     Key("peers", EVERYWHERE, "f8", "F8", "peers", N_("Peers"), N_("other markets and hand-overs"), "larder peers"),
     Key("search", EVERYWHERE, "slash", "/", "search", N_("search"), N_("type a name or a number")),
     Key("undo", EVERYWHERE, "z", "z", "undo", N_("undo"), N_("take back your last action"), "larder undo"),
@@ -115,6 +120,13 @@ KEYS = (
     Key("stock.card", STOCK, "enter", "Enter", "open", N_("open"), N_("the item's card"), "", _needs_selection),
     Key("stock.discard", STOCK, "d", "d", "discard", N_("discard"), N_("throw away a lot; asks"), "", _needs_lots),
     Key("card.discard", CARD, "d", "d", "discard", N_("discard"), N_("throw away a lot; asks"), "", _needs_lots),
+    Key("plan.accept", PLAN, "enter", "Enter", "open", N_("accept"), N_("accept the plan"), "", _needs_plan),
+    Key("plan.portions", PLAN, "e", "e", "portions", N_("portions"), N_("type for how many people")),
+    Key("plan.why", PLAN, "w", "w", "why", N_("why"), N_("every reason, also why not"), "", _needs_selection),
+    Key("plan.withdraw", PLAN, "x", "x", "take_back", N_("withdraw"), N_("withdraw the plan"), "", _needs_accepted),
+    Key("plan.other", PLAN, "p", "p", "other", N_("other"), N_("the central planner's, or ours"), "", _needs_other),
+    Key("plan.new", PLAN, "n", "n", "new", N_("new"), N_("plan again from what is here now")),
+    Key("plan.seen", PLAN, "k", "k", "acknowledge", N_("seen"), N_("let the planner be asked again"), "", _needs_fault),
     Key("peers.offer", PEERS, "o", "o", "offer", N_("offer"), N_("offer a part of a lot"), _HAND_OVER, _needs_peers),
     Key("peers.accept", PEERS, "a", "a", "accept", N_("accept"), N_("accept an offer to us"), "", _needs_offer),
     Key("peers.send", PEERS, "g", "g", "send", N_("send"), N_("the goods leave now"), "", _needs_promise),
@@ -126,12 +138,13 @@ KEYS = (
 # fmt: on
 
 FOOTERS = {
-    HOME: ("help", "receive", "sell", "stock", "cold", "peers", "search", "undo"),
+    HOME: ("help", "receive", "sell", "stock", "cold", "plan", "peers", "palette"),
     RECEIVE: ("receive.save", "new_item", "undo_in_field", "search", "back", "help"),
     SELL: ("sell.more", "sell.fewer", "sell.lot", "sell.done", "search", "undo", "back", "help"),
     STOCK: ("search", "stock.filter", "stock.discard", "stock.card", "undo", "back", "help"),
     COLD: ("stock", "search", "undo", "back", "help"),
     CARD: ("card.discard", "receive", "sell", "undo", "back", "help"),
+    PLAN: ("plan.accept", "plan.portions", "plan.why", "plan.withdraw", "plan.other", "plan.new", "back", "help"),
     PEERS: (
         "peers.offer",
         "peers.accept",

@@ -13,7 +13,7 @@ from textual.screen import Screen
 
 from node.ledger import read
 from node.tui import queries
-from node.tui.keys import CARD, COLD, PEERS, RECEIVE, SELL, STOCK
+from node.tui.keys import CARD, COLD, PEERS, PLAN, RECEIVE, SELL, STOCK
 from node.tui.scanning import Scanning
 from node.tui.screens.base import FactScreen
 from node.tui.screens.home import HomeScreen
@@ -49,6 +49,12 @@ def _build_card() -> FactScreen:
     return CardScreen()
 
 
+def _build_plan() -> FactScreen:
+    from node.tui.screens.plan import PlanScreen
+
+    return PlanScreen()
+
+
 def _build_peers() -> FactScreen:
     from node.tui.screens.peers import PeersScreen
 
@@ -69,6 +75,7 @@ class Navigation(Scanning):
         STOCK: _build_stock,
         COLD: _build_cold,
         CARD: _build_card,
+        PLAN: _build_plan,
         PEERS: _build_peers,
     }
 
@@ -107,6 +114,10 @@ class Navigation(Scanning):
     def do_cold(self) -> None:
         """Go to Cold."""
         self.go(COLD)
+
+    def do_plan(self) -> None:
+        """Go to Plan."""
+        self.go(PLAN)
 
     def do_peers(self) -> None:
         """Go to Peers."""

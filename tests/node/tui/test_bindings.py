@@ -47,7 +47,8 @@ RESERVED = {
     "enter": "open",
     "escape": "back",
 }
-EVERY_STEP = frozenset({"accept", "send", "receive", "cancel", "withdraw", "refuse", "book"})
+HAND_OVER_STEPS = frozenset({"accept", "send", "receive", "cancel", "withdraw", "refuse", "book"})
+EVERY_STEP = HAND_OVER_STEPS | {"accept_plan", "withdraw_plan", "other_plan", "acknowledge"}
 LETTERS_THAT_MAY_DIFFER = set("aeghilmopstx") | {"plus", "minus"}
 
 
@@ -121,6 +122,11 @@ def test_a_key_that_needs_something_gives_its_reason() -> None:
         "stock.card",
         "stock.discard",
         "card.discard",
+        "plan.accept",
+        "plan.why",
+        "plan.withdraw",
+        "plan.other",
+        "plan.seen",
         "peers.offer",
         "peers.accept",
         "peers.send",

@@ -20,6 +20,7 @@ from node.tui.dialogs.commands import Commands
 from node.tui.dialogs.confirm_reason import ConfirmReason
 from node.tui.dialogs.letters import PAUSE_S
 from node.tui.dialogs.new_item import NewItem
+from node.tui.dialogs.read_text import ReadText
 from node.tui.keys import HOME, Facts
 from node.tui.widgets.marked_table import Column
 from tests.node.tui.builders import a_market, moves, rows
@@ -46,6 +47,7 @@ EXAMPLES = {
     Commands: lambda: Commands(HOME, Facts()),
     ConfirmReason: lambda: ConfirmReason("Discard 14 of Bread?"),
     NewItem: lambda: NewItem(None),
+    ReadText: lambda: ReadText("Why", ["one", "two"]),
 }
 # What the payloads may not do at human speed either: these answers would write or destroy.
 QUESTIONS = (AskYes, ConfirmReason)
@@ -108,6 +110,7 @@ SCREEN_KEYS = {
     "cold": ("f5",),
     "card": ("f4", "enter"),
     "peers": ("f8",),
+    "plan": ("f6",),
 }
 
 
