@@ -76,7 +76,7 @@ class Hearing:
         if peer.compared_at_s is None:
             raise Garbage("unasked")
         ours = self._heads.in_buckets(listed.buckets)
-        peer.difference = difference(listed.claims, ours)
+        peer.difference = difference(listed.claims, ours, sum(state.blocks for state in ours.values()))
         if self.current_stream in ours:
             theirs = {claim.stream: claim.blocks for claim in listed.claims}
             peer.our_blocks = theirs.get(self.current_stream, 0)
@@ -102,7 +102,7 @@ class Hearing:
             return self._peers.replace(peer, (), self._heads)
         if not beacon.vector:
             return self._peers.learn(peer, claims, self._heads)
-        peer.difference = difference(claims, self._heads.states)
+        peer.difference = difference(claims, self._heads.states, self._heads.total_blocks)
         peer.our_blocks = next((claim.blocks for claim in claims if claim.stream == self.current_stream), 0)
         return self._peers.replace(peer, claims, self._heads)
 

@@ -46,12 +46,15 @@ class Difference(NamedTuple):
     missing_there: int
 
 
-def difference(claims: Iterable[Claim], ours: Mapping[bytes, StreamState]) -> Difference:
-    """Count what a vector has beyond these heads of ours, and they beyond it."""
-    theirs = {claim.stream: claim.blocks for claim in claims}
-    here = sum(max(0, blocks - (ours[stream].blocks if stream in ours else 0)) for stream, blocks in theirs.items())
-    there = sum(max(0, state.blocks - theirs.get(stream, 0)) for stream, state in ours.items())
-    return Difference(here, there)
+def difference(claims: Iterable[Claim], ours: Mapping[bytes, StreamState], our_blocks: int) -> Difference:
+    """Count what a vector has beyond these heads of ours, which have `our_blocks` in all, and they beyond it."""
+    here = shared = 0
+    for claim in claims:
+        state = ours.get(claim.stream)
+        blocks = 0 if state is None else state.blocks
+        here += max(0, claim.blocks - blocks)
+        shared += min(claim.blocks, blocks)
+    return Difference(here, our_blocks - shared)
 
 
 class Peer:

@@ -24,10 +24,11 @@ def bucket_of(stream: bytes) -> int:
 class Heads:
     """The streams stored here, by name."""
 
-    __slots__ = ("_bucket_digests", "_buckets", "_dirty", "states")
+    __slots__ = ("_bucket_digests", "_buckets", "_dirty", "states", "total_blocks")
 
     def __init__(self, states: Mapping[bytes, StreamState]) -> None:
         self.states: dict[bytes, StreamState] = {}
+        self.total_blocks = 0
         self._buckets: list[set[bytes]] = [set() for _ in range(BUCKETS)]
         self._bucket_digests = [b""] * BUCKETS
         self._dirty = set(range(BUCKETS))
@@ -40,6 +41,7 @@ class Heads:
             if self.states.get(stream) == state or (state.blocks == 0 and stream not in self.states):
                 continue
             bucket = bucket_of(stream)
+            self.total_blocks += state.blocks - self.blocks(stream)
             if state.blocks == 0:
                 del self.states[stream]
                 self._buckets[bucket].discard(stream)
