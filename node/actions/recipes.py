@@ -68,6 +68,7 @@ def _check(tx: Transaction, recipe: Recipe) -> None:
         *((line.text, "line", LINE_CHARACTERS_MAX) for line in recipe.lines),
         *((step, "step", STEP_CHARACTERS_MAX) for step in recipe.steps),
         *((word, "theme", 20) for word in [recipe.theme] if word),
+        *((line.group, "group", 20) for line in recipe.lines if line.group),
         (recipe.language, "language", 8),
     ):
         checked_words(text, field=field, characters_max=most)

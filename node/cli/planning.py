@@ -224,6 +224,9 @@ def _cook(desk: Desk, named: str, action_id: bytes, *, is_yes: bool) -> None:
         wanted = named.strip().lower()
         found = [row for row in rows if wanted in {row.title.lower(), row.dish.recipe_id, str(row.dish.dish_id)}]
         found = found or [row for row in rows if wanted and wanted in row.title.lower()]
+        if len({row.dish.recipe_id for row in found}) == 1:
+            # Of one dish planned twice, the one still to cook is meant.
+            found = ([row for row in found if row.dish.cooked_portions is None] or found)[:1]
         if len(found) != 1:
             raise Refused(
                 "dish.unknown",

@@ -76,8 +76,8 @@ def _fold_dish(connection: sqlite3.Connection, event: Event, fact: DishPlanned, 
     for item_id, amount_milli in zip_longest(fact.items, fact.amounts_milli):
         if item_id is None or amount_milli is None:
             return  # a hostile writer's lists of different lengths: what pairs up is kept
+        # An item named twice counts once: a sum of two numbers from outside could leave the range of a column.
         connection.execute(
-            "INSERT INTO dish_use (stream, seq, item_id, amount_milli) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET amount_milli = amount_milli + excluded.amount_milli",
+            "INSERT INTO dish_use (stream, seq, item_id, amount_milli) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (*event.dot, item_id, amount_milli),
         )

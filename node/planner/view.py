@@ -83,10 +83,13 @@ def plan_view(connection: sqlite3.Connection, places: Places, moment: Moment, dr
     items = _Items(connection)
     missing = {item_id: each.short_milli for item_id, each in item_stock(connection, today).items() if each.short_milli}
     short = tuple(items.amount(item_id, milli) for item_id, milli in sorted(missing.items()))
-    plan = _current_plan(connection, today)
+    current = _current_plans(connection, today)
+    # The one to withdraw: the newest with a dish still to cook.
+    plan = next((each for each in current if _is_open(each)), current[0] if current else None)
     accepted = tuple(
         AcceptedRow(dish, _title(recipes, dish.recipe_id), items.missing_of(dish, missing))
-        for dish in (plan.dishes if plan else ())
+        for each in reversed(current)
+        for dish in each.dishes
     )
     if shown is None or shown.plan is None:
         return PlanView(None, False, "", "", (), (), (), 0, 0, plan, accepted, short)
@@ -95,9 +98,9 @@ def plan_view(connection: sqlite3.Connection, places: Places, moment: Moment, dr
     meals = len(shown.snapshot.days) * len(shown.snapshot.meals)
     return PlanView(
         draft=shown,
-        is_accepted=plan is not None
-        and plan.day.isoformat() == shown.snapshot.day
-        and plan.accepted_ms >= shown.made_ms,
+        is_accepted=any(
+            each.day.isoformat() == shown.snapshot.day and each.accepted_ms >= shown.made_ms for each in current
+        ),
         source=source_text(shown, moment),
         source_reason=source_reason(connection, places, shown),
         rows=tuple(_row(explainer, shown, dish) for dish in shown.plan.dishes),
@@ -153,12 +156,16 @@ def _last_answer(connection: sqlite3.Connection) -> str:
     return (answered(connection, row[0]) or "") if row else ""
 
 
-def _current_plan(connection: sqlite3.Connection, today: date | None) -> AcceptedPlan | None:
-    """Return the accepted plan to show: the newest that is not withdrawn and whose day is not over."""
-    for plan in accepted_plans(connection):
-        if not plan.is_withdrawn and (today is None or plan.day >= today):
-            return plan
-    return None
+def _current_plans(connection: sqlite3.Connection, today: date | None) -> list[AcceptedPlan]:
+    """Return the accepted plans that are not withdrawn and whose day is not over, the newest first."""
+    plans = [plan for plan in accepted_plans(connection) if not plan.is_withdrawn]
+    if today is None:
+        return plans[:1]  # nobody can say which days are over
+    return [plan for plan in plans if plan.day >= today]
+
+
+def _is_open(plan: AcceptedPlan) -> bool:
+    return any(dish.cooked_portions is None for dish in plan.dishes)
 
 
 def _row(explainer: Explainer, draft: Draft, dish: PlannedDish) -> DishRow:
