@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -171,6 +172,26 @@ def test_mosquitto_takes_the_generated_configuration_without_a_complaint(places:
     said = (places.run / "broker.log").read_text()
     complaints = [line for line in said.splitlines() if "Error:" in line or "Warning:" in line]
     assert [line for line in complaints if "run as root" not in line] == []
+
+
+def test_mosquitto_listens_at_the_two_ports_of_the_configuration_and_nowhere_else(places: Places) -> None:
+    with a_broker(places) as broker:
+        assert broker.process is not None
+        assert listening(broker.process.pid) == {("127.0.0.1", broker.port), ("127.0.0.1", broker.tls_port)}
+
+
+def listening(pid: int) -> set[tuple[str, int]]:
+    """Where a process listens, as the kernel tells it."""
+    sockets = {link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+    found = set()
+    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                host, port = fields[1].split(":")
+                words = [bytes.fromhex(host[at : at + 8])[::-1] for at in range(0, len(host), 8)]
+                found.add((socket.inet_ntop(family, b"".join(words)), int(port, 16)))
+    return found
 
 
 def test_a_stranger_under_the_number_of_an_old_broker_is_not_told_anything(places: Places) -> None:
