@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from node.clock import Moment
 from node.errors import N_, LocalFault
-from node.ledger.card import CERTIFICATE_BYTES_MAX, ROSTER_FRAMES_MAX, Card, decode_card, encode_card
+from node.ledger.card import ROSTER_FRAMES_MAX, Card, decode_card, encode_card
 from node.ledger.names import NONCE_BYTES, node_id
 from node.ledger.roster import load_roster
 from node.ledger.store import Transaction
@@ -56,7 +56,7 @@ def build_card(
         name=name,
         members=members_count(connection),
         addresses=list(addresses),
-        certificate=certificate if certificate and len(certificate) <= CERTIFICATE_BYTES_MAX else None,
+        certificate=certificate,
         nonce=os.urandom(NONCE_BYTES),
         secret=urlsafe_b64encode(os.urandom(_SECRET_BYTES)).decode("ascii").rstrip("="),
         made_ms=max(0, moment.wall_ms),

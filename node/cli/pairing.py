@@ -20,7 +20,17 @@ from node.cli.peers import known_peer, pairing_word
 from node.cli.sentences import name_text
 from node.errors import N_, LocalFault, Refused
 from node.language import _, ngettext
-from node.ledger.card import CARD_BYTES_MAX, Card, Meeting, decode_card, encode_card, is_address, wrapped
+from node.ledger.card import (
+    ADDRESSES_MAX,
+    CARD_BYTES_MAX,
+    CERTIFICATE_BYTES_MAX,
+    Card,
+    Meeting,
+    decode_card,
+    encode_card,
+    is_address,
+    wrapped,
+)
 from node.ledger.read.members import member_named
 from node.ledger.read.peers import peers
 from node.places import Places
@@ -250,11 +260,36 @@ def _broker_of(places: Places) -> tuple[list[str], bytes | None]:
             address=wrong[:80],
             path=str(places.settings),
         )
+    if len(addresses) > ADDRESSES_MAX:
+        raise LocalFault(
+            "settings.addresses",
+            N_("{path} names {count} addresses; a card holds {most}."),
+            N_("Leave the ones that other markets reach best under [sync] advertise."),
+            path=str(places.settings),
+            count=len(addresses),
+            most=ADDRESSES_MAX,
+        )
+    return addresses, _certificate(places)
+
+
+def _certificate(places: Places) -> bytes | None:
+    """Return the certificate of our broker (DER), None where it has none yet."""
     if not places.tls_certificate.exists():
-        return addresses, None
+        return None
     from ssl import PEM_cert_to_DER_cert
 
-    return addresses, PEM_cert_to_DER_cert(places.tls_certificate.read_text(encoding="ascii").strip())
+    try:
+        certificate = PEM_cert_to_DER_cert(places.tls_certificate.read_text(encoding="ascii").strip())
+    except ValueError:  # not PEM, not ASCII, not base64
+        certificate = b""
+    if not 0 < len(certificate) <= CERTIFICATE_BYTES_MAX:
+        raise LocalFault(
+            "card.certificate",
+            N_("The certificate of this market's broker in {path} cannot be read."),
+            N_("Move it away and start larder-node, which makes a new one; then make the card again."),
+            path=str(places.tls_certificate),
+        )
+    return certificate
 
 
 def _signer_of(places: Places) -> Callable[[], Signer]:

@@ -17,6 +17,7 @@ import msgspec
 
 from node.errors import N_, Refused
 from node.ledger.names import GROUP_BYTES, NONCE_BYTES, PUBLIC_KEY_BYTES, group_of, node_id, origin_of
+from node.text import safe_text
 
 PREFIX = "LARDER1:"
 CARD_BYTES_MAX = 64 * 1024
@@ -137,6 +138,11 @@ def is_address(text: str) -> bool:
     return found is not None and len(text) <= ADDRESS_CHARACTERS_MAX and 0 < int(found[2]) < 65_536
 
 
+def _is_safe(name: str) -> bool:
+    """Tell whether a name can be drawn as it is: the rule by which a market may be named at all."""
+    return safe_text(name, 2 * len(name)) == name
+
+
 def _check(card: Card) -> None:
     lengths = (
         (card.group, GROUP_BYTES),
@@ -150,7 +156,7 @@ def _check(card: Card) -> None:
         raise _refused(N_("a key or a secret on it has the wrong length"))
     if group_of(card.founder_key, card.founder_nonce) != card.group:
         raise _refused(N_("its group was not founded by the key it names"))
-    if not card.name.strip() or len(card.name) > NAME_CHARACTERS_MAX or not card.name.isprintable():
+    if not card.name.strip() or len(card.name) > NAME_CHARACTERS_MAX or not _is_safe(card.name):
         raise _refused(N_("the name of its market cannot be shown"))
     if not 1 <= card.members <= MEMBERS_MAX or not 0 <= card.made_ms <= WALL_MS_MAX:
         raise _refused(N_("a number on it is out of range"))

@@ -114,6 +114,8 @@ def test_what_cannot_be_done_is_said_in_words(
 def test_an_address_that_is_none_is_not_put_on_a_card(harbour: Places) -> None:
     harbour.settings.write_text('[sync]\nadvertise = ["http://harbour"]\n')
     assert refusal(harbour, "pair", "card")["error"] == "settings.address"
+    harbour.settings.write_text(f"[sync]\nadvertise = {['harbour.local:8883'] * 9}\n")
+    assert refusal(harbour, "pair", "card")["error"] == "settings.addresses"
     harbour.settings.write_text('[sync]\nadvertise = ["harbour.local:8883"]\n')
     assert answer(harbour, "pair", "card")["addresses"] == ["harbour.local:8883"]
     assert not any("no address" in line for line in lines(harbour, "pair", "card"))
@@ -125,6 +127,9 @@ def test_the_broker_s_certificate_goes_onto_the_card(harbour: Places) -> None:
 
     der = ensure_certificate(harbour, node_id="harbour")
     assert decode_card(answer(harbour, "pair", "card")["card"]).certificate == der
+    for garbage in (b"", b"\xff", b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"):
+        harbour.tls_certificate.write_bytes(garbage)
+        assert refusal(harbour, "pair", "card")["error"] == "card.certificate"
 
 
 def test_a_card_is_a_qr_code_where_it_fits(harbour: Places) -> None:

@@ -63,6 +63,8 @@ def test_a_card_is_read_as_it_was_written_whatever_its_line_breaks() -> None:
     assert card == decode_card(wrapped(text))
     assert card == decode_card("\r\n  " + wrapped(text).replace("\n", "\r\n") + "\t")
     assert max(len(line) for line in wrapped(text).splitlines()) <= LINE_CHARACTERS
+    wide = a_card(name="東京\u3000市場\u00a01")
+    assert wide == decode_card(encode_card(wide))
     assert (card.is_founder, a_card(BAKERY, FOUNDER).is_founder) == (True, False)
 
 
