@@ -65,6 +65,8 @@ class _Kitchen:
         }
         self._times: dict[str, int] = {}
         self._caps: dict[str, int] = {}
+        self._free: dict[str, int] = {}
+        self._pots = {name: smallest_pot(each, snapshot, self._people[name]) for name, each in self._recipes.items()}
         self._minutes = 0
         self._themes: dict[str, int] = {}
 
@@ -75,6 +77,7 @@ class _Kitchen:
             self._minutes, self._themes = limits.minutes, {}
             today: set[str] = set()
             self._caps.clear()  # what expired yesterday is not there any more
+            self._free = self._stock.all_free(day)
             for meal in self._snapshot.meals:
                 people = {each.label: each.people for each in self._snapshot.classes if each.people > 0}
                 open_meal = _Meal(day, meal, people, limits.dishes(meal), today)
@@ -100,24 +103,22 @@ class _Kitchen:
             return False
         if recipe.theme and self._themes.get(recipe.theme, 0) >= self._snapshot.limits.themes:
             return False
-        pot = smallest_pot(recipe, self._snapshot, self._people[name])
-        return min(self._cap(name, meal.day), sum(meal.hungry.get(label, 0) for label in self._eaters[name])) >= pot
+        pot = self._pots[name]
+        return self._cap(name) >= pot and sum([meal.hungry.get(label, 0) for label in self._eaters[name]]) >= pot
 
-    def _cap(self, name: str, day: int) -> int:
+    def _cap(self, name: str) -> int:
         known = self._caps.get(name)
         if known is None:
             recipe = self._recipes[name]
-            free = {item_id: self._stock.free(item_id, day) for item_id in self._items[name]}
-            known = portions_possible(recipe, free, min(recipe.batch_max, self._people[name]))
+            known = portions_possible(recipe, self._free, min(recipe.batch_max, self._people[name]))
             self._caps[name] = known
         return known
 
     def _portions(self, name: str, meal: _Meal, order: list[str]) -> dict[str, int]:
         eating = [label for label in order if label in self._eaters[name]]
-        rest = self._cap(name, meal.day)
+        rest = self._cap(name)
         if not self._is_wide:
-            pot = smallest_pot(self._recipes[name], self._snapshot, self._people[name])
-            rest = min(rest, max(meal.hungry[eating[0]], pot))
+            rest = min(rest, max(meal.hungry[eating[0]], self._pots[name]))
         portions = {}
         for label in eating:
             portions[label] = min(rest, meal.hungry[label])
@@ -141,6 +142,7 @@ class _Kitchen:
         needed = amounts(recipe, sum(portions.values()))
         for item_id, amount in needed.items():
             self._stock.take(item_id, amount, meal.day)
+            self._free[item_id] -= amount
         for other, items in self._items.items():
             if not items.isdisjoint(needed):
                 self._caps.pop(other, None)

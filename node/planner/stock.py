@@ -36,7 +36,8 @@ class FreeStock:
 
     def free(self, item_id: str, day: int) -> int:
         """Return how much of an item may be used on a day, thousandths."""
-        return sum(left for last_day, left in self._left.get(item_id, ()) if last_day >= min(day, LATER_DAY))
+        day = min(day, LATER_DAY)
+        return sum([left for last_day, left in self._left.get(item_id, ()) if last_day >= day])
 
     def all_free(self, day: int) -> dict[str, int]:
         """Return what may be used on a day, of every item."""
