@@ -17,23 +17,37 @@ import tempfile
 from pathlib import Path
 
 from tests.bench.report import Figure, report
+from tests.bench.sync_engine import ONE_BY_ONE
 from tests.bench.sync_workload import DIRECTIONS, MOVEMENTS
 
 ENGINES = ("ours", "pycrdt", "loro", "raw")
 PER_BLOCK = 256  # what nodes apart seal
 # Bytes per movement that a block may cost, by events per block.
 WIRE_LIMITS = {256: 6.0, 100: 7.7, 64: 9.2}
-ONE_BY_ONE = 400
+BLOCKS_ALONE = 400
 QUICK = 20  # one movement of so many, with --quick
+
+ROOT = Path(__file__).parents[2]
 
 Measured = dict[str, float]
 
 
-def run(engine: str, count: int, per_block: int = PER_BLOCK) -> Measured:
-    """Run an engine in a fresh process. Raises CalledProcessError where its result was not the expected state."""
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        command = [sys.executable, "-m", "tests.bench.sync_engine", engine, str(count), str(per_block), folder]
-        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+def run(engine: str, count: int, per_block: int = PER_BLOCK, *, where: Path | None = None) -> Measured:
+    """Run an engine in fresh processes. Raises CalledProcessError where its result was not the expected state."""
+    with tempfile.TemporaryDirectory(dir=where or Path.cwd()) as folder:
+        for step in ("write", "merge"):
+            command = [
+                sys.executable,
+                "-m",
+                "tests.bench.sync_engine",
+                step,
+                engine,
+                str(count),
+                str(per_block),
+                folder,
+            ]
+            said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout
+    return json.loads(said)
 
 
 def medians(count: int, runs: int) -> dict[str, Measured]:
@@ -51,7 +65,7 @@ def medians(count: int, runs: int) -> dict[str, Measured]:
 def merge_figures(found: dict[str, Measured], count: int) -> list[Figure]:
     """Return what merging takes in time, space and memory."""
     ours, received = found["ours"], len(DIRECTIONS) * count
-    alone = run("one by one", min(ONE_BY_ONE, count))
+    alone = run(ONE_BY_ONE, min(BLOCKS_ALONE, count))
     return [
         Figure("merge", ours["merge_s"], "s", "pycrdt, saved and folded", found["pycrdt"]["merge_s"]),
         Figure("merge", ours["merge_s"], "s", "loro, saved and folded", found["loro"]["merge_s"]),

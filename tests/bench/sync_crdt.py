@@ -25,6 +25,7 @@ from tests.bench.sync_workload import (
     fold_rows,
     folded_database,
     movement_rows,
+    open_folded,
 )
 
 Entry = Sequence[float]
@@ -37,6 +38,8 @@ class Replica(Protocol):
     def write(self, change: Change) -> None: ...
 
     def whole(self) -> bytes: ...
+
+    def load(self, body: bytes) -> None: ...
 
     def version(self) -> object: ...
 
@@ -63,6 +66,9 @@ class PycrdtReplica:
 
     def whole(self) -> bytes:
         return self._doc.get_update()
+
+    def load(self, body: bytes) -> None:
+        self._doc.apply_update(body)
 
     def version(self) -> object:
         return self._doc.get_state()
@@ -100,6 +106,9 @@ class LoroReplica:
         self._doc.commit()
         return self._doc.export(ExportMode.Snapshot())
 
+    def load(self, body: bytes) -> None:
+        self._doc.import_(body)
+
     def version(self) -> object:
         return self._doc.oplog_vv
 
@@ -115,11 +124,25 @@ class LoroReplica:
         return log.get_deep_value()[had:]
 
 
+def write(make: Callable[[int], Replica], folder: Path, count: int) -> None:
+    """Write every replica's own movements and keep them, before anything is measured."""
+    for number, path in enumerate(_paths(folder)):
+        replica = make(number)
+        for change in changes(number, count):
+            replica.write(change)
+        file = folded_database(path)
+        _save(file, replica.whole(), movement_rows(number, changes(number, count)))
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        file.close()
+
+
 def merge(make: Callable[[int], Replica], folder: Path, count: int) -> dict[str, float]:
-    """Write apart, exchange in the six directions, check, and return what it took."""
-    paths = [folder / f"replica-{number}.db" for number in range(REPLICAS)]
+    """Open the replicas, exchange in the six directions, check, and return what it took."""
+    paths = _paths(folder)
+    files = [open_folded(path) for path in paths]
     replicas = [make(number) for number in range(REPLICAS)]
-    files = [_written(replica, number, paths[number], count) for number, replica in enumerate(replicas)]
+    for replica, file in zip(replicas, files, strict=True):
+        replica.load(*file.execute("SELECT body FROM saved").fetchone())
     wire = deflated = 0
     began = time.perf_counter()
     # Every taker says first what it has, as the markets' beacons do.
@@ -142,14 +165,8 @@ def merge(make: Callable[[int], Replica], folder: Path, count: int) -> dict[str,
     return {"merge_s": merge_s, "wire": wire, "wire_deflated": deflated, "disk": disk}
 
 
-def _written(replica: Replica, number: int, path: Path, count: int) -> sqlite3.Connection:
-    """Write a replica's own movements and keep them, before anything is timed."""
-    for change in changes(number, count):
-        replica.write(change)
-    file = folded_database(path)
-    _save(file, replica.whole(), movement_rows(number, changes(number, count)))
-    file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return file
+def _paths(folder: Path) -> list[Path]:
+    return [folder / f"replica-{number}.db" for number in range(REPLICAS)]
 
 
 def _save(file: sqlite3.Connection, body: bytes, rows: list[Row]) -> None:

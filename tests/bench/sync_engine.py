@@ -1,4 +1,8 @@
-"""One engine in a process of its own: `python -m tests.bench.sync_engine ENGINE COUNT PER_BLOCK FOLDER`, for `sync`."""
+"""One step of one engine in a process of its own, for `sync`.
+
+`python -m tests.bench.sync_engine write|merge ENGINE COUNT PER_BLOCK FOLDER`. `write` makes the replicas that are
+apart, `merge` opens their files and brings them together, so that it alone is measured, memory included.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,30 @@ import json
 import sys
 from pathlib import Path
 
+ONE_BY_ONE = "one by one"
 
-def measured(engine: str, count: int, per_block: int, folder: Path) -> dict[str, float]:
-    """Run one engine over the workload. Imports only what that engine needs, since its memory is measured too."""
+
+def step(name: str, engine: str, count: int, per_block: int, folder: Path) -> dict[str, float]:
+    """Run a step. Imports only what its engine needs, since memory is measured too."""
     if engine == "raw":
         from tests.bench import sync_raw
 
-        return sync_raw.merge(folder, count)
-    if engine == "ours":
+        return sync_raw.merge(folder, count) if name == "merge" else {}
+    if engine in {"ours", ONE_BY_ONE}:
         from tests.bench import sync_ours
 
-        return sync_ours.merge(folder, count, per_block)
-    if engine == "one by one":
-        from tests.bench import sync_ours
-
-        return sync_ours.one_by_one(folder, count)
+        if name == "merge":
+            return sync_ours.merge(folder, count) if engine == "ours" else sync_ours.one_by_one(folder, count)
+        if engine == "ours":
+            sync_ours.write_apart(folder, count, per_block)
+        return {}
     from tests.bench import sync_crdt
 
     make = {"pycrdt": sync_crdt.PycrdtReplica, "loro": sync_crdt.LoroReplica}[engine]
-    return sync_crdt.merge(make, folder, count)
+    if name == "merge":
+        return sync_crdt.merge(make, folder, count)
+    sync_crdt.write(make, folder, count)
+    return {}
 
 
 def peak_rss_mb() -> float:
@@ -34,6 +43,6 @@ def peak_rss_mb() -> float:
 
 
 if __name__ == "__main__":
-    _engine, _count, _per_block, _folder = sys.argv[1:]
-    found = measured(_engine, int(_count), int(_per_block), Path(_folder))
+    _name, _engine, _count, _per_block, _folder = sys.argv[1:]
+    found = step(_name, _engine, int(_count), int(_per_block), Path(_folder))
     print(json.dumps(found | {"peak_rss_mb": peak_rss_mb()}))

@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+from node.actions.keeping import open_market
 from node.domain.lots import Dot
 from node.domain.words import Basis, Unit
 from node.ledger.append import Appender
@@ -19,7 +20,7 @@ from node.ledger.connection import connect
 from node.ledger.digest import state_digest
 from node.ledger.events import LotReceived, Moved
 from node.ledger.heads import BlockRange, StreamState, load_frames, stream_states
-from node.ledger.keys import is_signed
+from node.ledger.keys import is_signed, load_key
 from node.ledger.receive import BLOCKS_PER_BATCH_MAX, receive_blocks
 from node.ledger.seal import seal
 from node.ledger.store import Transaction
@@ -42,6 +43,11 @@ def give(taker: Market, frames: Sequence[bytes]) -> None:
         if intake.new_blocks != len(batch):
             raise AssertionError(f"of {len(batch)} blocks not all were taken: {intake}")
         taker.store.checkpoint_if_due()
+
+
+def places_of(folder: Path, name: str) -> Places:
+    """Return where a market of the group lies."""
+    return Places(folder / name.lower())
 
 
 def stock(market: Market) -> list[Dot]:
@@ -75,22 +81,34 @@ def write(market: Market, lots: list[Dot], moved: Iterator[Change], per_block: i
         market.store.checkpoint_if_due()
 
 
-def merge(folder: Path, count: int, per_block: int) -> dict[str, float]:
-    """Write apart, exchange in the six directions, check, and return what it took."""
+def write_apart(folder: Path, count: int, per_block: int) -> None:
+    """Make the three markets and let each write and seal its movements, before anything is measured."""
     with a_group(folder, *NAMES) as markets:
         lots = [stock(market) for market in markets]
         exchange(markets)
         for number, market in enumerate(markets):
             write(market, lots[number], changes(number, count), per_block)
             market.store.checkpoint_if_due(is_idle=True)
-        began = time.perf_counter()
-        wire = exchange(markets)
-        merge_s = time.perf_counter() - began
-        for market in markets:
-            market.store.checkpoint_if_due(is_idle=True)
+
+
+def merge(folder: Path, count: int) -> dict[str, float]:
+    """Open the markets, exchange in the six directions, check, and return what it took."""
+    markets = [opened(folder, name) for name in NAMES]
+    began = time.perf_counter()
+    wire = exchange(markets)
+    merge_s = time.perf_counter() - began
+    for market in markets:
+        market.store.checkpoint_if_due(is_idle=True)
+        market.store.close()
     check([market.places for market in markets], count)
     disk = max(market.places.market_db.stat().st_size for market in markets)
     return {"merge_s": merge_s, "wire": wire, "disk": disk}
+
+
+def opened(folder: Path, name: str) -> Market:
+    """Open a market that `write_apart` made."""
+    places = places_of(folder, name)
+    return Market(name, places, open_market(places), load_key(places.node_key))
 
 
 def one_by_one(folder: Path, rounds: int) -> dict[str, float]:

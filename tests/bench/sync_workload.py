@@ -105,13 +105,19 @@ def folded_database(path: Path) -> sqlite3.Connection:
     scratch = sqlite3.connect(":memory:", isolation_level=None)
     migrate(scratch)
     made = scratch.execute("SELECT sql FROM sqlite_master WHERE tbl_name IN ('movement', 'contrib') AND sql NOT NULL")
-    connection = sqlite3.connect(path, isolation_level=None)
-    for pragma in (f"page_size = {PAGE_BYTES}", "journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0"):
-        connection.execute(f"PRAGMA {pragma}")
+    connection = open_folded(path)
     for (statement,) in made:
         connection.execute(statement)
     connection.execute("CREATE TABLE saved (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT")
     scratch.close()
+    return connection
+
+
+def open_folded(path: Path) -> sqlite3.Connection:
+    """Open a file with the settings of `market.db`."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    for pragma in (f"page_size = {PAGE_BYTES}", "journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0"):
+        connection.execute(f"PRAGMA {pragma}")
     return connection
 
 
