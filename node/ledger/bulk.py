@@ -27,12 +27,14 @@ class Bulk:
 
     def fold(self, events: Sequence[Event], *, member: bytes, clock: int) -> None:
         """Fold the events of one block; its movements only with `write`. Raises what `fold` does."""
-        moved = [event for event in events if isinstance(event.fact, Moved)]
-        others: Sequence[Event] = [event for event in events if not isinstance(event.fact, Moved)]
+        moved: list[Event] = []
+        others: list[Event] = []
+        for event in events:
+            (moved if isinstance(event.fact, Moved) else others).append(event)
         if are_understood(moved):
             self._keep(moved, member, clock)
         else:
-            others = events
+            others += moved
         for event in others:
             fold(self._connection, event, member=member, clock=clock)
 
@@ -55,8 +57,20 @@ class Bulk:
             about_stream, about_seq = fact.about or (None, None)
             rows.append(
                 (
-                    *(stream, seq, lot_stream, lot_seq, kind, quantity_milli, about_stream, about_seq),
-                    *(fact.basis, fact.reason, member, hlc, clock, who),
+                    stream,
+                    seq,
+                    lot_stream,
+                    lot_seq,
+                    kind,
+                    quantity_milli,
+                    about_stream,
+                    about_seq,
+                    fact.basis,
+                    fact.reason,
+                    member,
+                    hlc,
+                    clock,
+                    who,
                 )
             )
             part = (lot_stream, lot_seq, member, kind)

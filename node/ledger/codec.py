@@ -177,6 +177,9 @@ def _stream_table(value: object, own: bytes) -> list[bytes]:
 
 
 def _offsets(value: object, count: int, taken: set[int]) -> list[int]:
+    if value is None and not taken:
+        taken.update(range(count))
+        return list(range(count))
     offsets = list(range(count)) if value is None else value
     if not isinstance(offsets, list) or not 1 <= len(offsets) <= count:
         raise BodyRefused("its offsets are not a list")
