@@ -200,7 +200,13 @@ def distorted(proposal: dict[str, Any], request: Request, lie: str) -> dict[str,
                 dish = {"day": request["horizon"][0], "meal": recipe["meal"], "recipe": recipe["id"]}
                 false["dishes"] = [{**dish, "portions": {each["id"]: min(1, each["people"])}}]
                 return false
-    for dish in false["dishes"]:
+    stock, day = stock_of(request), request["horizon"][0]
+    for recipe in request["recipes"]:
+        portions = {each["id"]: each["people"] for each in request["classes"] if recipe["id"] in each["recipes"]}
+        if portions and portions_possible(recipe, stock, 0) < sum(portions.values()):
+            false["dishes"] = [{"day": day, "meal": recipe["meal"], "recipe": recipe["id"], "portions": portions}]
+            return false
+    for dish in false["dishes"]:  # there is enough of everything, so more people than there are
         dish["portions"] = {each["id"]: each["people"] * 50 for each in request["classes"]}
     return false
 

@@ -178,7 +178,10 @@ class PlannerWorker:
                     content.hold()
         sentence = self._submit("planner", lambda tx: conclude(tx, asking, judged, raw, content, transport))
         self._unanswered = None
-        self._note(reader, "ok" if judged.is_sound else "failing", sentence, is_answer=transport is not None)
+        # A planner that is well has nothing to explain; what became of this plan stands beside it.
+        state: State
+        state, reason = ("ok", "") if judged.is_sound else ("failing", sentence)
+        self._note(reader, state, reason, is_answer=transport is not None)
 
     def _fail(self, reader: sqlite3.Connection, asking: Asking, fault: NoAnswer, transport: BreakerStorage) -> None:
         sentence = error_text(fault)[0]

@@ -14,7 +14,7 @@ import pytest
 
 from node.actions.requests import ask
 from node.planner.central.asking import REQUEST_KIND
-from node.planner.central.breaker import TRANSPORT
+from node.planner.central.breaker import TRANSPORT, acknowledge_allergen_fault
 from node.planner.central.health import read_planner_health
 from node.planner.central.policies import Deadlines
 from node.planner.drafts import offered_draft
@@ -90,7 +90,10 @@ def test_the_lies_of_the_demo_never_reach_a_person_as_an_offer(tmp_path: Path) -
             assert "offers a better plan" in asked.ask(again=True, n=0)
             assert "refused" in asked.ask(again=True, n=1)
             assert asked.codes == {"DIET"}
-        assert read_planner_health(asked.places).resting == "acknowledge"
+            asked.market.act("seen", acknowledge_allergen_fault)
+            assert "refused" in asked.ask(again=True, n=2)
+            assert asked.codes <= {"STOCK", "PORTION_RANGE"}
+        assert read_planner_health(asked.places).resting == "content"
         shown = offered_draft(asked.market.reader)
         assert shown is not None
         assert shown.verdict.word != "reject"
