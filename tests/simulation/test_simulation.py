@@ -77,6 +77,23 @@ def test_clocks_two_hundred_years_apart_change_nothing() -> None:
     assert world.heal() < 3
 
 
+def test_a_forked_stream_costs_a_few_questions_and_holds_nothing_else_up() -> None:
+    world = World(13, 3, Knobs())
+    world.run(5)
+    cloned, one, two = world.nodes
+    cloned.stream = bytes(8)
+    for node, blocks in ((one, 2), (two, 4)):
+        # A cloned card: the same key writes the same numbers of the same stream twice.
+        frames = [node.store.append(cloned.key, cloned.stream, b"%d" % blocks) for _ in range(blocks)]
+        world._tell(node, fx.Appended(tuple(frames), {bytes(8): node.store.states[bytes(8)]}, node.stream))
+    before = world.sent["pull"]
+    world.run(3_600)
+    assert world.sent["pull"] - before < 3 * 30
+    world.act(one)
+    world.run(10)
+    assert all(node.store.states[one.stream] == one.store.states[one.stream] for node in world.nodes)
+
+
 # The simulator must see the faults it is there for.
 
 

@@ -293,6 +293,9 @@ class World:
             beacon = decode_beacon(
                 effect.payload, group=GROUP, public_key=node.key.public_key, is_signed=is_cheaply_signed
             )
+            ours = states.get(beacon.current_stream)
+            if (beacon.blocks, beacon.block_hash) != ((ours.blocks, ours.block_hash) if ours else (0, bytes(32))):
+                raise Broken(f"seed {self.seed}: a beacon claims another head than is on the disk")
             for claim in beacon.vector:
                 if claim.stream not in states or claim.blocks > states[claim.stream].blocks:
                     raise Broken(f"seed {self.seed}: a beacon claims what is not on the disk")

@@ -129,3 +129,27 @@ def test_a_block_refused_for_an_unknown_author_is_judged_again_when_the_roster_g
     bench.receive(bench.members[0], Kind.BLOCKS, encode_frames(roster.streams[ROSTER][-1:]))
     bench.receive(bench.members[0], Kind.BLOCKS, encode_frames([frame]))
     assert bench.store.states[b"newcomer"].blocks == 1
+
+
+def test_another_last_block_of_a_stream_goes_to_the_disk_as_evidence_of_a_fork() -> None:
+    bench = Bench()
+    member, other = bench.members
+    bench.receive(member, Kind.BLOCKS, encode_frames(member.seal(2)))
+    forked = [other.store.append(member.key, member.stream, b"other %d" % n) for n in range(2)]
+    effects = bench.receive(other, Kind.BLOCKS, encode_frames(forked))
+    assert [one.frames for one in effects if isinstance(one, fx.Persist)] == [(forked[1],)]
+    again = bench.receive(other, Kind.BLOCKS, encode_frames(forked))
+    assert [one for one in again if isinstance(one, fx.Persist)] == []
+
+
+def test_a_stream_cut_back_by_a_retirement_is_claimed_no_further() -> None:
+    bench = Bench()
+    bench.is_storing = False
+    member = bench.members[0]
+    effects = bench.receive(member, Kind.BLOCKS, encode_frames(member.seal(3)))
+    (persist,) = [one for one in effects if isinstance(one, fx.Persist)]
+    bench.tell(bench.store.receive(persist.token, persist.frames))
+    bench.after(2)
+    gone = bench.store.states[member.stream]._replace(blocks=0, events=0)
+    effects = bench.tell(fx.Appended((), {member.stream: gone}, OURS)) + bench.after(1.1)
+    assert member.stream not in published(effects, Kind.HEAD)[-1].payload

@@ -25,7 +25,7 @@ from tests.simulation.store import GROUP, CheapKey, is_cheaply_signed
 
 BYTES_MAX = 16 * 1024 * 1024
 STREAMS = 1_000
-NEIGHBOURS = 60
+NEIGHBOURS = 30
 
 
 def an_engine(members: dict[bytes, bytes], heads: dict[bytes, StreamState]) -> Engine:
@@ -37,12 +37,13 @@ def an_engine(members: dict[bytes, bytes], heads: dict[bytes, StreamState]) -> E
     return engine
 
 
-def test_a_thousand_streams_and_sixty_neighbours_take_less_than_sixteen_mebibytes() -> None:
-    """Each neighbour claims as many streams as it may, and frames fill the queue while the disk does not answer."""
+def test_a_thousand_streams_and_thirty_neighbours_take_less_than_sixteen_mebibytes() -> None:
+    """Each neighbour claims more streams than may be kept, and frames fill the queue while the disk does not answer."""
     rng = Random(2)
     founder = CheapKey(0)
     neighbours = [Member(number, founder) for number in range(1, NEIGHBOURS + 1)]
     members = {key.origin: key.public_key for key in (founder, *(one.key for one in neighbours))}
+    sent = {one.key.origin: what_one_sends(one, rng) for one in neighbours}
     gc.collect()
     tracemalloc.start()
     try:
@@ -51,28 +52,31 @@ def test_a_thousand_streams_and_sixty_neighbours_take_less_than_sixteen_mebibyte
             for _ in range(STREAMS)
         }
         engine = an_engine(members, heads)
-        now_s = 1.0
-        for one in neighbours:
-            now_s += 6.0
-            engine.handle(
-                a_message(one, Kind.HEAD, one.beacon(claims=[Claim(rng.randbytes(8), 3, False)] * 1)), now_s, 0
-            )
-            streams = tuple(Claim(rng.randbytes(8), 9, False) for _ in range(HEADS_PER_MESSAGE_MAX))
-            listed = encode_heads(ListedHeads(frozenset(range(BUCKETS)), streams))
+        for number, (origin, messages) in enumerate(sent.items(), start=1):
+            peer = engine._peers.get(origin)
+            assert peer is not None
             # It was compared with, as if its beacon had listed nothing.
-            engine._peers.get(one.key.origin).compared_at_s = now_s  # type: ignore[union-attr]
-            engine.handle(a_message(one, Kind.GIVE, listed), now_s, 0)
-            frames = [one.store.append(one.key, rng.randbytes(8), rng.randbytes(16_000)) for _ in range(20)]
-            for frame in frames:
-                engine.handle(a_message(one, Kind.BLOCKS, encode_frames([frame])), now_s, 0)
-            one.store.streams.clear()
-            del frames, streams, listed
+            peer.compared_at_s = 0.0
+            for message in messages:
+                engine.handle(message, 6.0 * number, 0)
         gc.collect()
         kept, _peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert kept > QUEUE_BYTES_MAX // 2, "the queue was not filled, so nothing was measured"
     assert kept <= BYTES_MAX
+
+
+def what_one_sends(member: Member, rng: Random) -> list[fx.Received]:
+    """A beacon, as long a list of heads as fits a message, and frames of streams of its own."""
+    claims = tuple(Claim(rng.randbytes(8), 9, False) for _ in range(HEADS_PER_MESSAGE_MAX))
+    listed = encode_heads(ListedHeads(frozenset(range(BUCKETS)), claims))
+    frames = [member.store.append(member.key, rng.randbytes(8), rng.randbytes(16_000)) for _ in range(20)]
+    return [
+        a_message(member, Kind.HEAD, member.beacon(claims=claims[:1])),
+        a_message(member, Kind.GIVE, listed),
+        *(a_message(member, Kind.BLOCKS, encode_frames([frame])) for frame in frames),
+    ]
 
 
 def a_message(member: Member, kind: Kind, payload: bytes) -> fx.Received:
