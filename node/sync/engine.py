@@ -42,7 +42,7 @@ from node.sync.messages import (
     pack_frames,
     parse_topic,
 )
-from node.sync.peers import Peer, Peers
+from node.sync.peers import BEACONS_BURST, BEACONS_PER_S, Peer, Peers
 from node.sync.pulls import Pulls
 from node.sync.stating import Stating
 from node.sync.vector import Heads
@@ -117,6 +117,7 @@ class Engine:
         self._pulls = Pulls(self._peers, self._heads, self._intake, self._rng)
         self._gives = Gives(self._heads, self._rng)
         self._own_bytes = Budget(BYTES_PER_S, BYTES_PER_S)
+        self._echoes = Budget(BEACONS_PER_S, BEACONS_BURST)
         self._links: set[str] = set()
         self._stating = Stating(self._rng, wall_ms=wall_ms)
         self._hearing = Hearing(
@@ -293,6 +294,9 @@ class Engine:
         """Go on counting where an earlier run of ours stopped, or nobody would count our beacons as new."""
         if self._own_key is None:
             raise Garbage("own")
+        if not self._echoes.take(1, now_s):
+            # Whoever may write what looks like ours must not make us verify without end.
+            raise Garbage("flood")
         beacon = decode_beacon(payload, group=self._group, public_key=self._own_key, is_signed=self._is_signed)
         if self._stating.catch_up(beacon.counter):
             self._tell(now_s)

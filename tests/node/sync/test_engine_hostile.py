@@ -66,6 +66,18 @@ def test_a_flood_of_beacons_is_not_even_verified() -> None:
     assert dropped(effects).count("flood") > 270
 
 
+def test_a_flood_in_our_own_name_is_not_verified_without_end() -> None:
+    bench = Bench()
+    forged = bytearray(bench.members[0].beacon(counter=1 << 62))
+    verified = []
+    bench.engine._is_signed = lambda *parts: bool(verified.append(parts))
+    for number in range(300):
+        bench.now_s += 0.001
+        forged[20] = number % 256
+        bench.tell(fx.Received("shared", build_topic(GROUP, Kind.HEAD, bench.key.origin), bytes(forged), False))
+    assert 0 < len(verified) < 30
+
+
 def test_a_flood_of_frames_fills_only_its_senders_part_of_the_queue() -> None:
     bench = Bench()
     bench.is_storing = False
