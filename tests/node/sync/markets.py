@@ -166,7 +166,9 @@ def agree(*markets: Market, within_s: float = 45.0) -> None:
         wait_until(is_equal, "the markets to agree", within_s)
     except BaseException:
         for market in markets:
-            print(market.name, market.log(), market.health(), market.trouble(), sep="\n")
+            log = market.places.run / "broker.log"
+            said = log.read_text() if log.exists() else ""
+            print(market.name, market.log(), market.health(), market.trouble(), said, sep="\n")
         raise
 
 
