@@ -9,9 +9,12 @@ from node.actions.requests import answered
 from node.clock import Moment
 from node.ledger import read
 from node.ledger.read.outbox import outbox_count
-from node.ledger.read.peers import PeerRow, SeenBy, peers, seen_by
+from node.ledger.read.peers import PeerRow, SeenBy, seen_by
 from node.ledger.refusals import refusals
+from node.places import Places
+from node.sync.health import SyncHealth
 from node.tui.queries import judged_day
+from node.tui.sharing import peers_now
 
 TRANSFERS_MAX = 100
 SPARE_MAX = 12
@@ -19,8 +22,11 @@ SPARE_MAX = 12
 
 @dataclass(frozen=True, slots=True)
 class PeersView:
-    """Every other market, our hand-overs, and what of ours waits. `refused` counts what came from outside and was not
-    taken; `answer` is what larder-node said to the last request, None while it has not."""
+    """Every other market, our hand-overs, and what of ours waits.
+
+    `refused` counts what came from outside and was not taken; `answer` is what larder-node said to the last request,
+    None while it has not; `live` is how its connections are, None where it did not say so lately.
+    """
 
     peers: tuple[PeerRow, ...]
     transfers: tuple[read.TransferRow, ...]
@@ -29,6 +35,7 @@ class PeersView:
     refused: int
     unknown: int
     answer: str | None
+    live: SyncHealth | None
     read_at_ms: int  # CLOCK_BOOTTIME
 
 
@@ -42,16 +49,18 @@ class SpareView:
     count: int
 
 
-def peers_view(connection: sqlite3.Connection, moment: Moment, asked: int | None) -> PeersView:
+def peers_view(connection: sqlite3.Connection, places: Places, moment: Moment, asked: int | None) -> PeersView:
     """Return what the screen shows; `asked` is the number of the last request to larder-node."""
+    rows, live = peers_now(connection, places, moment)
     return PeersView(
-        tuple(peers(connection, moment)),
+        rows,
         tuple(read.transfers(connection, limit=TRANSFERS_MAX)),
         outbox_count(connection),
         seen_by(connection),
         sum(refusal.count for refusal in refusals(connection)),
         read.unknown_count(connection),
         answered(connection, asked) if asked is not None else None,
+        live,
         moment.boottime_ms,
     )
 

@@ -7,7 +7,7 @@ markets have the same facts, since nobody can know that.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from node.clock import ClockQuality, Moment
 from node.language import N_, _
@@ -15,6 +15,7 @@ from node.ledger.read.outbox import outbox_count
 from node.ledger.read.peers import PeerRow, SeenBy, peers, seen_by
 from node.places import Places
 from node.planner.central.health import PlannerHealth, read_planner_health
+from node.sync.health import HeardRow, SyncHealth, read_sync
 from node.tui.text import age_text
 
 # Hearing a peer is kept once a minute while nothing changes; two of these intervals without a word read as away.
@@ -46,9 +47,37 @@ ALONE = Sharing((), SeenBy(0, 0, is_pending=True), 0, PlannerHealth())
 
 def sharing(connection: sqlite3.Connection, places: Places, moment: Moment) -> Sharing:
     """Read it."""
-    rows = tuple(row for row in peers(connection, moment) if not row.is_retired)
+    rows, _live = peers_now(connection, places, moment)
+    rows = tuple(row for row in rows if not row.is_retired)
     count = outbox_count(connection) if rows else 0
     return Sharing(rows, seen_by(connection), count, read_planner_health(places))
+
+
+def peers_now(
+    connection: sqlite3.Connection, places: Places, moment: Moment
+) -> tuple[tuple[PeerRow, ...], SyncHealth | None]:
+    """Return the other markets, as larder-node hears them now where it says so, else as the database remembers."""
+    rows = peers(connection, moment)
+    live = read_sync(places, moment)
+    if live is None:
+        return tuple(rows), None
+    heard = {row.node_id: row for row in live.heard}
+    return tuple(
+        _with_live(row, heard[row.node_id], live, moment) if row.node_id in heard else row for row in rows
+    ), live
+
+
+def _with_live(row: PeerRow, heard: HeardRow, live: SyncHealth, moment: Moment) -> PeerRow:
+    age_s = live.age_s(heard, moment)
+    return replace(
+        row,
+        heard_ms=moment.wall_ms - age_s * 1000,
+        heard_age_s=age_s,
+        missing_here=heard.missing_here,
+        missing_there=heard.missing_there,
+        clock=ClockQuality(heard.clock) if heard.clock in set(ClockQuality) else ClockQuality.NOT_SET,
+        version=heard.version,
+    )
 
 
 def is_here(peer: PeerRow, later_s: float) -> bool:

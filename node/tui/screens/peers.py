@@ -52,6 +52,7 @@ class PeersScreen(FactScreen):
         self._view: PeersView | None = None
         self._spare: SpareView | None = None
         self._asked: int | None = None
+        self._drawn: Status | None = None
         self._decisions = Decisions(self.app)
         self._steps = Steps(self.app, self._decisions)
 
@@ -61,12 +62,13 @@ class PeersScreen(FactScreen):
             with Vertical(id="peers-lists"):
                 yield MarkedTable(
                     [
-                        Column(_("Peer"), 20),
+                        Column(_("Peer"), 18),
                         Column(_("State"), 13),
                         Column(_("Last seen"), 11),
-                        Column(_("Behind"), 9, drops=3),
-                        Column(_("We lack"), 9, drops=2),
-                        Column(_("Clock"), 13, drops=1),
+                        Column(_("Behind"), 8, drops=4),
+                        Column(_("We lack"), 8, drops=3),
+                        Column(_("Link"), 6, drops=2),
+                        Column(_("Clock"), 12, drops=1),
                     ],
                     id="peers",
                 )
@@ -94,12 +96,17 @@ class PeersScreen(FactScreen):
         """Read the markets and the hand-overs again."""
         asked = self._asked
         self.app.look_up(
-            lambda connection: peer_queries.peers_view(connection, self.app.now(), asked), self._have, group="peers"
+            lambda connection: peer_queries.peers_view(connection, self.app.places, self.app.now(), asked),
+            self._have,
+            group="peers",
         )
 
-    def on_tick(self, _status: Status, moment: Moment) -> None:
-        """Let the ages grow."""
+    def on_tick(self, status: Status, moment: Moment) -> None:
+        """Let the ages grow; larder-node's word about its connections comes in a file, with the status."""
         self._draw(moment)
+        if status is not self._drawn:
+            self._drawn = status
+            self.ask_again()
 
     # Keys.
 
@@ -158,8 +165,8 @@ class PeersScreen(FactScreen):
         if view is None:
             return
         later_s = self._later_s(moment)
-        peer_rows = [peer_row(peer, moment, later_s) for peer in view.peers]
-        self.query_one("#peers", MarkedTable).set_rows(peer_rows or [Row("", (_("none"), "", "", "", "", ""))])
+        peer_rows = [peer_row(peer, view.live, moment, later_s) for peer in view.peers]
+        self.query_one("#peers", MarkedTable).set_rows(peer_rows or [Row("", (_("none"), "", "", "", "", "", ""))])
         self.query_one("#transfers", MarkedTable).set_rows([transfer_row(row) for row in view.transfers])
         heading = self.query_one("#transfers-heading", Words)
         heading.show(transfers_heading(view, heading.size.width or self.size.width))

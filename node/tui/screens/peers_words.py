@@ -11,6 +11,7 @@ from node.language import _, ngettext
 from node.ledger.read import TransferRow
 from node.ledger.read.peers import PeerRow
 from node.ledger.read.transfers import WAY_IN
+from node.sync.health import SyncHealth
 from node.text import safe_text
 from node.tui.handing import PEER_CELLS
 from node.tui.peer_queries import PeersView, SpareView
@@ -19,20 +20,32 @@ from node.tui.sharing import blocks_text, clock_text, heard_text, peer_state
 from node.tui.text import age_text, both_ends, temperature_text
 from node.tui.widgets.marked_table import Row
 
+OWN_BROKER = "own"
 NO_PEER = N_("No other market yet. Pair one with: larder pair card")
 
 
-def peer_row(peer: PeerRow, moment: Moment, later_s: float) -> Row:
-    """Return the line of one market: how it is, when it was heard, what it lacks, what we lack, its clock."""
+def peer_row(peer: PeerRow, live: SyncHealth | None, moment: Moment, later_s: float) -> Row:
+    """Return the line of one market: how it is, heard when, what it lacks, what we lack, its broker, its clock."""
     cells = (
         peer.name,
         peer_state(peer, later_s),
         heard_text(peer, moment, later_s),
         blocks_text(peer.missing_there),
         blocks_text(peer.missing_here),
+        _link_text(peer, live),
         clock_text(peer),
     )
     return Row(peer.node_id, cells)
+
+
+def _link_text(peer: PeerRow, live: SyncHealth | None) -> str:
+    """Say whether its broker is reached from here: `up`, `down`, `-` where nobody tries, `?` where nobody says."""
+    if live is None:
+        return "?" if peer.is_paired else "-"
+    links = [link for link in live.links if link.name == peer.node_id]
+    if not links:
+        return "-"
+    return _("up") if any(link.is_up for link in links) else _("down")
 
 
 def transfer_row(row: TransferRow) -> Row:
@@ -96,6 +109,12 @@ def spare_lines(view: SpareView, name: str, later_s: float, width: int) -> list[
 def trouble_lines(view: PeersView) -> list[str]:
     """Return what a person should know about what came from outside, empty where there is nothing."""
     lines = []
+    for link in view.live.links if view.live is not None else []:
+        if not link.is_up and link.name == OWN_BROKER:
+            words = _("! the broker of this market ({address}) is away: {reason}")
+            lines.append(words.format(address=link.address, reason=link.reason or "?"))
+    if view.live is not None and view.live.is_rolled_back:
+        lines.append(_("! this market's log was set back to an earlier state; what follows begins a new stream"))
     if view.refused:
         lines.append(
             ngettext(

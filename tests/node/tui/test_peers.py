@@ -6,8 +6,10 @@ from pathlib import Path
 
 from node.clock import ClockQuality
 from node.health import write_heartbeat
+from node.ledger.names import node_id
 from node.ledger.read.peers import PeerRow, SeenBy
 from node.ledger.store import Transaction
+from node.sync.health import HeardRow, LinkRow, write_sync
 from node.tui.keys import PEERS
 from node.tui.sharing import clock_text, heard_text, peer_state
 from node.tui.status import Saving, saving_words
@@ -87,14 +89,29 @@ async def test_the_markets_have_their_ages_and_what_they_could_spare(tmp_path: P
         async with the_screen(both.us.places) as app:
             await shows(app, "| Peers 1/1")
             await press(app, "f8")
-            await shows(app, " > Mill Rd             here         9 s        0        0        ok")
+            await shows(app, " > Mill Rd           here         9 s        0       0       ?     ok")
             await shows(app, "SPARE AT Mill Rd, as heard 9 s ago")
             await shows(app, "  Onion 25 kg")
             hear(both.us, both.them, missing_there=1, ago_ms=300_000)
-            await shows(app, " > Mill Rd             away         5 min      1        0        ok")
+            await shows(app, " > Mill Rd           away         5 min      1       0       ?     ok")
             await shows(app, "| Peers 0/1")
             await shows(app, "signed ones seen by 0 of 1")
             assert "synchroni" not in text_of(app).lower()
+
+
+async def test_what_larder_node_hears_now_stands_above_what_the_database_remembers(tmp_path: Path) -> None:
+    with neighbours(tmp_path) as both:
+        them = node_id(both.them.origin)
+        links = [LinkRow("own", "127.0.0.1:1883", is_up=False, reason="refused"), LinkRow(them, "h:1", True, "")]
+        heard = [HeardRow(them, a_moment().boottime_ms - 1_000, False, 0, "9", "", 0, missing_here=2, missing_there=7)]
+        write_sync(
+            both.us.places, a_moment(), group=b"", links=links, heard=heard, dropped={}, refused={}, is_rolled_back=True
+        )
+        async with the_screen(both.us.places, size=(80, 30)) as app:
+            await press(app, "f8")
+            await shows(app, " > Mill Rd           here         1 s        7       2       up    not set")
+            await shows(app, "! the broker of this market (127.0.0.1:1883) is away: refused")
+            await shows(app, "! this market's log was set back")
 
 
 async def test_what_came_is_confirmed_with_its_quantities_and_a_lone_y(tmp_path: Path) -> None:
