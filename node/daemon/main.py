@@ -44,12 +44,15 @@ class Node:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._stop = threading.Event()
+        self._stop_keeper = threading.Event()
         self._news = threading.Event()
         self._jobs = Jobs()
         self._audience = Audience()
-        # One line a worker. The keeper is first: without it nothing is kept, so it decides whether the node is here.
-        work = {"keeper": self._keep, "sync": self._sync, "planner": self._ask_planner}
-        self._workers = [Worker(name, run, stop=self._stop, on_news=self._news.set) for name, run in work.items()]
+        # One entry a worker. The keeper stands apart: without it nothing is kept, so it decides if the node is here.
+        work = {"sync": self._sync, "planner": self._ask_planner}
+        keeper = Worker("keeper", self._keep, stop=self._stop_keeper, on_news=self._news.set)
+        others = [Worker(name, run, stop=self._stop, on_news=self._news.set) for name, run in work.items()]
+        self._workers = [keeper, *others]
 
     def stop(self) -> None:
         """Ask everything to end."""
@@ -66,13 +69,18 @@ class Node:
             self._say("running")
             self._news.wait(HEARTBEAT_EVERY_S)
         notify("STOPPING=1")
+        # The keeper last: it does what the others leave behind, and its connection must be the last one closed, since
+        # only a writer folds the log into the database.
+        keeper, *others = self._workers
         end_s = clock.monotonic_s() + STOP_WITHIN_S
-        for worker in self._workers:
+        for worker in others:
             worker.join(max(0.0, end_s - clock.monotonic_s()))
+        self._stop_keeper.set()
+        keeper.join(STOP_WITHIN_S)
         self._say("stopped")
 
     def _keep(self, beat: Beat) -> None:
-        Keeper(self._places, jobs=self._jobs, audience=self._audience, stop=self._stop, beat=beat).run()
+        Keeper(self._places, jobs=self._jobs, audience=self._audience, stop=self._stop_keeper, beat=beat).run()
 
     def _sync(self, beat: Beat) -> None:
         # Loaded here: where its library is missing, this worker says so and the keeper keeps.

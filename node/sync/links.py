@@ -11,6 +11,7 @@ import sqlite3
 import ssl
 from collections.abc import Callable
 from random import Random
+from threading import Thread
 from typing import NamedTuple
 
 from node.errors import N_
@@ -21,7 +22,7 @@ from node.sync.broker import PEERS_MAX, own_secret
 from node.sync.effects import Kind
 from node.sync.health import LinkRow
 from node.sync.messages import build_topic
-from node.sync.mqtt import Address, BrokerLink, LinkEvent, Login, Will
+from node.sync.mqtt import STOP_WITHIN_S, Address, BrokerLink, LinkEvent, Login, Will
 from node.sync.pinning import PinnedContext, pinned_context
 from node.sync.rights import peer_rights
 
@@ -140,8 +141,13 @@ class Links:
     def close(self) -> None:
         """Say goodbye everywhere and end."""
         self.publish(self._will.topic, self._will.payload, qos=0, is_retained=False)
-        for name in list(self._links):
-            self._close(name)
+        endings = [Thread(target=link.stop, daemon=True) for link in self._links.values()]
+        for ending in endings:
+            ending.start()
+        for ending in endings:
+            ending.join(STOP_WITHIN_S)
+        self._links.clear()
+        self._made_for.clear()
 
     def _open_own(self) -> None:
         self._unusable.pop(OWN, None)
