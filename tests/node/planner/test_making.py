@@ -16,6 +16,8 @@ from node.domain.diets import Need
 from node.domain.lots import Dot
 from node.domain.words import Unit
 from node.errors import NeedsYes, Refused
+from node.ledger.events import Event, LotReceived
+from node.ledger.fold import fold
 from node.ledger.read import item
 from node.ledger.read.plans import accepted_plans
 from node.ledger.store import MarketStore
@@ -223,3 +225,25 @@ def test_forgetting_drops_the_drafts_and_the_classes(tmp_path: Path) -> None:
         store.act("plan", forget_drafts)
         assert newest_draft(store.reader) is None
         assert store.reader.execute("SELECT count(*) FROM diet_class").fetchone() == (0,)
+
+
+def test_what_another_market_has_is_named_and_never_planned_with(tmp_path: Path) -> None:
+    with an_open_market(tmp_path) as store:
+        stocked(store)
+        theirs = LotReceived("food/cod", int(Unit.GRAM), 9_000_000, None, None, None, None, None, None, [])
+        store.act(
+            "sync",
+            lambda tx: fold(tx.connection, Event(Dot(b"stream-b", 1), 1, 0, theirs), member=b"member-b", clock=2),
+        )
+        proposal, _draft = kept(store)
+        assert Blocked("food/cod", "elsewhere", 9_000_000) in proposal.snapshot.blocked
+        assert all(each.item_id != "food/cod" for each in proposal.snapshot.stock)
+
+
+def test_an_undeclared_food_is_planned_for_nobody_with_an_allergy(tmp_path: Path) -> None:
+    with an_open_market(tmp_path) as store:
+        stocked(store, lentils=9_000_000, **{"tinned-tomatoes": 9_000_000, "oil-olive": 900_000})
+        proposal, _draft = kept(store, [Need(20, ("allergen:lupin",))])
+        assert all(dish.recipe_id != "book/lentil-tomato-stew" for dish in proposal.plan.dishes)
+        free, _draft = kept(store, [Need(20, ("word:pea",))])
+        assert [dish.recipe_id for dish in free.plan.dishes] == ["book/lentil-tomato-stew"]
