@@ -22,6 +22,7 @@ from node.ledger.items import par_key
 from node.ledger.read.members import members
 from node.ledger.receive import BLOCKS_PER_BATCH_MAX, FORKED_BLOCKS_PER_STREAM_MAX, receive_blocks
 from node.ledger.retiring import QUARANTINED_PER_MEMBER_MAX
+from node.ledger.roster import cutoffs
 from node.ledger.seal import store_block
 from tests.node.ledger.authors import (
     BAKERY,
@@ -343,6 +344,18 @@ def test_of_two_retirements_the_lower_position_holds() -> None:
         assert tx.connection.execute("SELECT count(*) FROM lot").fetchone() == (1,)
 
 
+def test_a_stream_that_one_of_two_retirements_leaves_out_counts_not_at_all() -> None:
+    roster, first, second = a_roster(DAIRY), Chain(DAIRY, b"dairy-1."), Chain(DAIRY, b"dairy-2.")
+    first.write(a_lot_fact(1_000))
+    second.write(a_lot_fact(2_000))
+    roster.write(retired(DAIRY, first.head))
+    roster.write(retired(DAIRY, second.head))
+    with an_observer() as tx:
+        take(tx, *roster.frames, *first.frames, *second.frames)
+        assert tx.connection.execute("SELECT count(*) FROM lot").fetchone() == (0,)
+        assert cutoffs(tx.connection, DAIRY.origin) == {}
+
+
 def test_nobody_but_the_founder_retires_and_the_founder_is_never_retired() -> None:
     roster, bakery = a_roster(BAKERY, DAIRY), Chain(BAKERY, b"bakery-1")
     bakery.write(retired(DAIRY), retired(FOUNDER))
@@ -375,6 +388,8 @@ def test_a_market_keeps_its_own_acts_when_it_learns_that_it_was_retired() -> Non
     with an_observer(BAKERY, b"bakery-1") as tx:
         take(tx, *roster.frames[:2], *ours.frames)
         take(tx, roster.frames[2])
+        # What we had lost comes back to us all the same.
+        assert take(tx, ours.write(a_sale_fact(Dot(b"bakery-1", 1)))).refused == {}
         assert tx.connection.execute("SELECT count(*) FROM lot").fetchone() == (1,)
         assert [member.is_retired for member in members(tx.connection) if member.is_us] == [True]
 
