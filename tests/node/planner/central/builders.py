@@ -9,8 +9,13 @@ from node.planner.central.transport import Question
 from node.planner.plan import DietClass, Limits, Snapshot, StockBucket
 
 DAY = "2026-11-22"
-# A tenth of the real limits and less, so that a test waits for none of them long.
-QUICK = Deadlines(connect_s=0.3, first_byte_s=0.4, between_bytes_s=0.2, total_s=0.8)
+# For answers that come: far above what a busy computer needs.
+PATIENT = Deadlines(connect_s=20, first_byte_s=20, between_bytes_s=20, total_s=40)
+# For silence, each limit in turn: the one that is to end the question, and the others out of its way.
+FIRST_BYTE = Deadlines(connect_s=20, first_byte_s=0.4, between_bytes_s=20, total_s=40)
+BETWEEN_BYTES = Deadlines(connect_s=20, first_byte_s=20, between_bytes_s=0.2, total_s=40)
+TOTAL = Deadlines(connect_s=20, first_byte_s=20, between_bytes_s=20, total_s=0.3)
+LIMIT_OF = {"silent": FIRST_BYTE, "stalled_mid_body": BETWEEN_BYTES, "drip": TOTAL, "late": TOTAL}
 
 
 def a_recipe(recipe_id: str, minutes: int = 30, batch_min: int = 1, **grams: int) -> Recipe:

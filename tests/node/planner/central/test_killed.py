@@ -22,7 +22,7 @@ from tests.node.planner.central.builders import a_snapshot
 from tests.node.planner.central.test_worker import a_market_that_asks, a_poor_plan
 
 CHECKOUT = Path(__file__).resolve().parents[4]
-DEADLINES = Deadlines(total_s=20)
+DEADLINES = Deadlines(first_byte_s=30)
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def the_demo_planner(*options: str) -> Iterator[tuple[subprocess.Popen[str], int
 @pytest.mark.parametrize("seed", range(4))
 def test_a_planner_killed_while_it_is_asked_leaves_the_local_plan_and_a_reason(tmp_path: Path, seed: int) -> None:
     after_s = random.Random(seed).uniform(0.0, 0.4)
-    with a_market_that_asks(tmp_path, "good") as asked, the_demo_planner("--delay", "0.3") as (process, port):
+    with a_market_that_asks(tmp_path, "good") as asked, the_demo_planner("--delay", "20") as (process, port):
         asked.places.settings.write_text(f'[planner]\nurl = "http://127.0.0.1:{port}"\n')
         asked.worker._background = DEADLINES
         asked.market.act("plan", lambda tx: ask(tx, REQUEST_KIND, {}))
@@ -53,12 +53,8 @@ def test_a_planner_killed_while_it_is_asked_leaves_the_local_plan_and_a_reason(t
         assert shown is not None
         assert shown.plan is not None
         assert shown.plan.dishes
-        health = read_planner_health(asked.places)
-        if health.state == "ok":  # it had answered before it died
-            assert after_s > 0.3
-            return
         assert shown.source == "here"
-        assert health.reason in {
+        assert read_planner_health(asked.places).reason in {
             "The central planner broke off before its answer was complete.",
             "The central planner cannot be reached (connection refused).",
         }

@@ -25,7 +25,7 @@ from node.planner.drafts import CENTRAL, newest_draft
 from tests.node.builders import a_market_folder
 from tests.node.cli.verbs import answer, lines
 from tests.node.daemon.test_node import a_node, wait_until
-from tests.node.planner.central.builders import QUICK
+from tests.node.planner.central.builders import PATIENT
 from tests.node.planner.central.test_killed import the_demo_planner
 from tests.standin import Scenario, StandIn
 
@@ -70,7 +70,7 @@ def ask_quietly(places: Places) -> None:
     store, reader = open_market(places), open_reader(places)
     try:
         PlannerWorker(
-            places, submit=store.batch, stop=threading.Event(), beat=lambda _trouble: None, waiting=QUICK
+            places, submit=store.batch, stop=threading.Event(), beat=lambda _trouble: None, waiting=PATIENT
         ).round(reader)
     finally:
         reader.close()

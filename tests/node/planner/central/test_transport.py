@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import tracemalloc
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from node.planner.central.faults import NoAnswer
 from node.planner.central.policies import Deadlines
 from node.planner.central.request import make_request
 from node.planner.central.transport import BODY_BYTES_MAX, Question, Transport
-from tests.node.planner.central.builders import QUICK, a_question, a_snapshot
+from tests.node.planner.central.builders import LIMIT_OF, PATIENT, TOTAL, a_question, a_snapshot
 from tests.standin import Scenario, StandIn
 
 CHECKOUT = Path(__file__).resolve().parents[4]
@@ -32,7 +31,7 @@ def the_question() -> Question:
 
 
 def asking(
-    *answers: str, deadlines: Deadlines = QUICK, stop: threading.Event | None = None
+    *answers: str, deadlines: Deadlines = PATIENT, stop: threading.Event | None = None
 ) -> tuple[bytes | NoAnswer, StandIn, list[float]]:
     """Ask a stand-in once; return the body or the fault, what the stand-in saw, and the waits between attempts."""
     waits: list[float] = []
@@ -50,7 +49,7 @@ def test_a_good_answer_is_returned_as_it_came() -> None:
     assert b"plan-proposal/1" in body
     [seen] = stand_in.seen
     assert seen.headers["idempotency-key"] == "0" * 32
-    assert 0 < int(seen.headers["x-deadline-ms"]) <= QUICK.total_s * 1000
+    assert 0 < int(seen.headers["x-deadline-ms"]) <= PATIENT.total_s * 1000
     assert seen.headers["accept-encoding"] == "identity"
     assert "authorization" not in seen.headers
     assert "cookie" not in seen.headers
@@ -71,7 +70,7 @@ def test_a_good_answer_is_returned_as_it_came() -> None:
     ],
 )
 def test_each_failure_is_asked_again_only_as_the_policy_says(answer: str, error_id: str, attempts: int) -> None:
-    fault, stand_in, waits = asking(answer, deadlines=replace(QUICK, total_s=20))
+    fault, stand_in, waits = asking(answer, deadlines=LIMIT_OF.get(answer, PATIENT))
     assert isinstance(fault, NoAnswer)
     assert fault.error_id == error_id
     assert len(waits) == max(2 if answer == "refuse" else 0, attempts - 1)
@@ -102,14 +101,13 @@ def test_the_date_of_the_planner_does_not_matter() -> None:
 @pytest.mark.parametrize("answer", ["drip", "late"])
 def test_the_total_deadline_cuts_whatever_is_still_coming(answer: str) -> None:
     """A drip restarts httpx's own timeout at each byte. The bound here is far above the deadline, below any other."""
-    deadlines = Deadlines(connect_s=1, first_byte_s=5, between_bytes_s=5, total_s=0.3)
     before_s = clock.monotonic_s()
-    fault, stand_in, _waits = asking(answer, deadlines=deadlines)
+    fault, stand_in, _waits = asking(answer, deadlines=TOTAL)
     assert isinstance(fault, NoAnswer)
     assert fault.error_id == "planner.late"
     assert str(fault).startswith("The central planner gave no answer within 0.3 s.")
     assert len(stand_in.seen) == 1
-    assert clock.monotonic_s() - before_s < deadlines.first_byte_s
+    assert clock.monotonic_s() - before_s < TOTAL.first_byte_s
     assert not [thread for thread in threading.enumerate() if thread.name == "planner-question"]
 
 
@@ -151,12 +149,12 @@ def test_a_question_that_cannot_be_cut_is_left_behind_and_never_doubled(monkeypa
         found = []
         for _attempt in range(2):
             with pytest.raises(NoAnswer) as fault:
-                transport.ask(the_question(), replace(QUICK, total_s=0.1))
+                transport.ask(the_question(), TOTAL)
             found.append(fault.value.error_id)
         released.set()
         assert transport._thread is not None
         transport._thread.join(10)
-        assert b"plan-proposal/1" in transport.ask(the_question(), QUICK)
+        assert b"plan-proposal/1" in transport.ask(the_question(), PATIENT)
     assert found == ["planner.late", "planner.hanging"]
 
 
@@ -165,7 +163,7 @@ def test_a_body_of_fifty_megabytes_is_cut_before_it_is_held(answer: str) -> None
     asking("good")  # what is loaded once is not counted
     tracemalloc.start()
     try:
-        body, _stand_in, _waits = asking(answer, deadlines=Deadlines(total_s=20))
+        body, _stand_in, _waits = asking(answer, deadlines=PATIENT)
         _now, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -183,7 +181,7 @@ def test_a_packed_body_stays_packed() -> None:
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1", "nonsense", "http://[", "http://127.0.0.1:99999"])
 def test_an_address_that_is_none_is_said(url: str) -> None:
     with pytest.raises(RemoteFault) as fault:
-        Transport(url, stop=threading.Event()).ask(the_question(), QUICK)
+        Transport(url, stop=threading.Event()).ask(the_question(), PATIENT)
     assert fault.value.error_id == "planner.address"
 
 
@@ -224,7 +222,7 @@ def test_the_planner_of_the_demo_answers_and_ends_with_its_parent() -> None:
     deadline_s = clock.monotonic_s() + 10
     while clock.monotonic_s() < deadline_s:
         try:
-            transport.ask(the_question(), QUICK)
+            transport.ask(the_question(), PATIENT)
         except NoAnswer as fault:
             if fault.error_id == "planner.unreachable":
                 return

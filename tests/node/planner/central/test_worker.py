@@ -20,6 +20,7 @@ from node.ledger.read import open_reader
 from node.ledger.refusals import refusals
 from node.ledger.store import MarketStore, Transaction
 from node.places import Places
+from node.planner.central import policies
 from node.planner.central.asking import REQUEST_KIND, SECOND_REPLY, last_unanswered
 from node.planner.central.breaker import (
     CONTENT,
@@ -36,7 +37,7 @@ from node.planner.plan import DietClass, Plan, Snapshot, snapshot_id
 from node.planner.validator import validate
 from node.planner.view import plan_view
 from tests.node.builders import an_open_market
-from tests.node.planner.central.builders import ALL, QUICK, a_snapshot
+from tests.node.planner.central.builders import ALL, LIMIT_OF, PATIENT, a_snapshot
 from tests.standin import Scenario, Seen, StandIn
 
 
@@ -102,6 +103,7 @@ def a_market_that_asks(
     root: Path, *answers: str, snapshot: Snapshot | None = None, local: Plan | None = None
 ) -> Iterator[Asked]:
     snapshot = snapshot or a_snapshot()
+    limit = LIMIT_OF.get(answers[0], PATIENT)
     with an_open_market(root) as market, StandIn(Scenario(answers)) as stand_in:
         places = Places(root)
         places.run.mkdir(exist_ok=True)
@@ -113,7 +115,7 @@ def a_market_that_asks(
             return market.act(purpose, work)
 
         worker = PlannerWorker(
-            places, submit=submit, stop=threading.Event(), beat=beats.append, background=QUICK, waiting=QUICK
+            places, submit=submit, stop=threading.Event(), beat=beats.append, background=limit, waiting=limit
         )
         yield Asked(market, places, worker, stand_in.seen, beats)
 
@@ -132,12 +134,15 @@ TRANSPORT_FAULTS = {
     "error_502": "The central planner answered with error 502.",
     "error_503": "The central planner answered with error 503.",
     "error_429": "The central planner answered with error 429.",
-    "drip": "The central planner gave no answer within 0.8 s.",
+    "drip": "The central planner gave no answer within 0.3 s.",
 }
 
 
 @pytest.mark.parametrize("answer", TRANSPORT_FAULTS)
-def test_without_an_answer_the_local_plan_stays_and_the_reason_names_the_failure(tmp_path: Path, answer: str) -> None:
+def test_without_an_answer_the_local_plan_stays_and_the_reason_names_the_failure(
+    tmp_path: Path, answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policies, "JITTER_FIRST_S", 0.001)
     with a_market_that_asks(tmp_path, answer) as asked:
         assert asked.ask() == TRANSPORT_FAULTS[answer]
         assert asked.failures == (1, 0)
@@ -274,8 +279,7 @@ def test_the_date_of_the_planner_is_ignored(tmp_path: Path) -> None:
 
 def test_a_correct_plan_after_the_deadline_is_dropped(tmp_path: Path) -> None:
     with a_market_that_asks(tmp_path, "late") as asked:
-        asked.worker._background = QUICK.__class__(connect_s=1, first_byte_s=5, between_bytes_s=5, total_s=0.2)
-        assert asked.ask() == "The central planner gave no answer within 0.2 s."
+        assert asked.ask() == "The central planner gave no answer within 0.3 s."
         assert asked.verdicts == []
 
 
@@ -455,7 +459,7 @@ def test_the_worker_answers_until_it_is_stopped(tmp_path: Path) -> None:
 
         ended: list[str] = []
         stop = threading.Event()
-        worker = PlannerWorker(asked.places, submit=submit, stop=stop, beat=asked.beats.append, background=QUICK)
+        worker = PlannerWorker(asked.places, submit=submit, stop=stop, beat=asked.beats.append, background=PATIENT)
 
         def run() -> None:
             try:
