@@ -14,15 +14,14 @@ from node.cli.options import as_json
 from node.cli.output import answer
 from node.cli.sentences import when_text
 from node.clock import ClockQuality, Moment
-from node.errors import N_, Refused
+from node.errors import N_
 from node.health import read_heartbeat
 from node.language import _, ngettext
 from node.ledger import read
 from node.ledger.names import node_id
-from node.ledger.read.members import NODE_ID_PREFIX_MIN
+from node.ledger.read.members import the_one_named
 from node.ledger.read.peers import PeerRow, SeenBy, peers, seen_by
 from node.ledger.refusals import Refusal, refusals
-from node.text import safe_text
 from node.tui.text import age_text
 
 SYNC_REQUEST = "sync"
@@ -139,21 +138,7 @@ def sync_verb(desk: Desk) -> None:
 
 def known_peer(connection: sqlite3.Connection, moment: Moment, name: str) -> PeerRow | None:
     """Return the other market of that name or beginning of a node id. Raises Refused where several are meant."""
-    wanted = name.strip().lower()
-    rows = peers(connection, moment)
-    found = [row for row in rows if row.name.lower() == wanted]
-    if not found and len(wanted) >= NODE_ID_PREFIX_MIN:
-        found = [row for row in rows if row.node_id.startswith(wanted)]
-    if len(found) > 1:
-        raise Refused(
-            "member.ambiguous",
-            N_("{count} markets are meant by {text}."),
-            N_("Use the node id of one of them: {ids}."),
-            count=len(found),
-            text=safe_text(wanted, 60),
-            ids=", ".join(row.node_id for row in found[:4]),
-        )
-    return found[0] if found else None
+    return the_one_named(peers(connection, moment), name)
 
 
 def pairing_word(row: PeerRow) -> str:

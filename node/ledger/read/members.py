@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from node.errors import N_, Refused
 from node.ledger.names import node_id
@@ -14,6 +16,20 @@ MEMBERS_MAX = 1_000
 NAME_CELLS_MAX = 60
 # A prefix of a node id shorter than this names nobody: it would too often be a word.
 NODE_ID_PREFIX_MIN = 4
+_IDS_SAID_MAX = 4
+
+
+class Named(Protocol):
+    """Anything with the name and the id of a market."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def node_id(self) -> str: ...
+
+
+Market = TypeVar("Market", bound=Named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +64,15 @@ def member_named(connection: sqlite3.Connection, text: str) -> Member | None:
 
     Raises Refused where several are meant.
     """
+    return the_one_named(members(connection), text)
+
+
+def the_one_named(markets: Sequence[Market], text: str) -> Market | None:
+    """Return the one of these markets that is meant by a name or by the beginning of a node id. Raises Refused."""
     wanted = text.strip().lower()
-    everybody = members(connection)
-    found = [member for member in everybody if member.name.lower() == wanted]
+    found = [market for market in markets if market.name.lower() == wanted]
     if not found and len(wanted) >= NODE_ID_PREFIX_MIN:
-        found = [member for member in everybody if member.node_id.startswith(wanted)]
+        found = [market for market in markets if market.node_id.startswith(wanted)]
     if len(found) > 1:
         raise Refused(
             "member.ambiguous",
@@ -60,7 +80,7 @@ def member_named(connection: sqlite3.Connection, text: str) -> Member | None:
             N_("Use the node id of one of them: {ids}."),
             count=len(found),
             text=safe_text(wanted, NAME_CELLS_MAX),
-            ids=", ".join(member.node_id for member in found[:4]),
+            ids=", ".join(market.node_id for market in found[:_IDS_SAID_MAX]),
         )
     return found[0] if found else None
 
