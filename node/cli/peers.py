@@ -195,9 +195,12 @@ def _seen_line(seen: SeenBy) -> str:
 def _refusal_line(row: Refusal, rows: list[PeerRow]) -> str:
     name = next((peer.name for peer in rows if peer.origin == row.origin), None)
     who = name or (node_id(row.origin) if row.origin else _("nobody known"))
-    return _("refused {count} times: {reason}, from {who}, last {when}").format(
-        count=row.count, reason=row.reason, who=who, when=when_text(row.last_ms, ClockQuality.TRUSTED)
+    words = ngettext(
+        "refused {count} time: {reason}, from {who}, last {when}",
+        "refused {count} times: {reason}, from {who}, last {when}",
+        row.count,
     )
+    return words.format(count=row.count, reason=row.reason, who=who, when=when_text(row.last_ms, ClockQuality.TRUSTED))
 
 
 def _peer_answer(row: PeerRow) -> PeerAnswer:
