@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +15,6 @@ from random import Random
 from typing import NamedTuple
 
 from node import VERSION, clock
-from node.actions.requests import answer, open_requests
 from node.language import _
 from node.ledger.heads import BlockRange, StreamState, load_frames, stream_states
 from node.ledger.jobs import Jobs, Outcome
@@ -25,17 +23,18 @@ from node.ledger.names import node_id
 from node.ledger.read import data_version, open_reader
 from node.ledger.read.members import member_keys
 from node.ledger.receive import receive_blocks
-from node.ledger.seal import group_id
 from node.ledger.store import Transaction
 from node.places import Places
 from node.settings import load_settings
 from node.sync import effects as fx
+from node.sync.asked import Asked
 from node.sync.audience import Audience
 from node.sync.broker import write_rights
 from node.sync.certificates import ensure_certificate
 from node.sync.counts import Counts
 from node.sync.engine import Engine
 from node.sync.health import write_sync
+from node.sync.here import current_stream, free_space, identity, keep_addresses, leave_stream
 from node.sync.inbox import Inbox
 from node.sync.links import OWN, Links, paired_rows
 from node.sync.messages import build_topic
@@ -46,14 +45,10 @@ LOOK_EVERY_S = 0.25
 TEND_EVERY_S = 1.0
 SAY_EVERY_S = 3.0
 CONDITIONS_EVERY_S = 30.0
-# A person who asked for sync now gets an answer when the others had this long to say something.
-ANSWER_AFTER_S = 2.0
 # Own blocks published as such after one look; the others are asked for by whoever lacks them.
 PUBLISHED_BYTES_MAX = 256 * 1024
-FREE_LOW, FREE_SCARCE = 0.05, 0.15
 # Counted by the engine and no refusal: our own words, coming back from a broker that we read ourselves.
 _ECHO = "own"
-_NEVER = float("inf")
 
 
 class _Stored(NamedTuple):
@@ -62,13 +57,6 @@ class _Stored(NamedTuple):
     token: int
     publisher: bytes | None
     outcome: Outcome
-
-
-class _Identity(NamedTuple):
-    """Who we are: with another group, everything starts anew."""
-
-    me: bytes
-    group: bytes
 
 
 class SyncDriver:
@@ -117,7 +105,7 @@ class _Session:
         self._links: Links | None = None
         self._version = -1
         self._peer_rows: list[object] = []
-        self._asked: dict[int, float] = {}
+        self._asked = Asked(jobs)
         self._storing = 0
         self._is_rolled_back = False
         self._tended_s = self._said_s = self._conditions_s = 0.0
@@ -127,7 +115,7 @@ class _Session:
         rng = Random(os.urandom(16))
         settings = load_settings(self._places.settings)
         key = load_key(self._places.node_key)
-        self._identity = _identity(self._reader)
+        self._identity = identity(self._reader)
         me, group = self._identity
         ensure_certificate(self._places, node_id=node_id(me))
         self._seen = Seen(self._jobs)
@@ -140,7 +128,7 @@ class _Session:
             fx.Started(
                 dict(self._heads),
                 self._members,
-                _current_stream(self._reader),
+                current_stream(self._reader),
                 self._conditions[0],
                 self._conditions[1],
                 VERSION,
@@ -162,7 +150,7 @@ class _Session:
         version = data_version(self._reader)
         if version != self._version:
             self._version = version
-            if _identity(self._reader) != self._identity:
+            if identity(self._reader) != self._identity:
                 return False
             self._look(links)
         if now_s - self._tended_s >= TEND_EVERY_S:
@@ -171,7 +159,7 @@ class _Session:
             self._seen.keep(now_s)
             self._counts.add_dropped("in queue full", None, self._inbox.taken_dropped())
             self._counts.keep_if_due(self._jobs, now_s)
-            self._answer(links, now_s)
+            self._asked.answer(links.rows(), self._seen.heard_count(now_s), now_s)
         if now_s - self._conditions_s >= CONDITIONS_EVERY_S:
             self._conditions_s = now_s
             self._look_at_conditions()
@@ -284,7 +272,7 @@ class _Session:
             if not self._is_rolled_back:
                 self._is_rolled_back = True
                 self._audience.hold(now_s)
-                self._jobs.submit("roll-back", partial(_leave_stream, stream=heard.our_stream), _ignore)
+                self._jobs.submit("roll-back", partial(leave_stream, stream=heard.our_stream), _ignore)
         elif self._is_rolled_back and not heard.is_ahead_of_us:
             self._is_rolled_back = False
             self._audience.release()
@@ -300,14 +288,9 @@ class _Session:
             self._peer_rows = rows
             write_rights(self._places, self._reader)
             links.follow(paired_rows(self._reader))
-        now_s = clock.monotonic_s()
-        waiting = [request for request in open_requests(self._reader) if request.kind == "sync"]
-        self._asked = {request.id: self._asked[request.id] for request in waiting if request.id in self._asked}
-        for request in waiting:
-            if request.id not in self._asked:
-                self._asked[request.id] = now_s + ANSWER_AFTER_S
-                links.retry_now()
-                self._feed(fx.SyncAsked())
+        if self._asked.look(self._reader, clock.monotonic_s()):
+            links.retry_now()
+            self._feed(fx.SyncAsked())
 
     def _look_at_members(self) -> None:
         members = member_keys(self._reader)
@@ -331,7 +314,7 @@ class _Session:
         ]
         frames = load_frames(self._reader, wanted, PUBLISHED_BYTES_MAX)
         self._heads.update(moved)
-        self._feed(fx.Appended(tuple(frames), moved, _current_stream(self._reader)))
+        self._feed(fx.Appended(tuple(frames), moved, current_stream(self._reader)))
 
     def _blocks_of(self, stream: bytes) -> int:
         known: StreamState | None = self._heads.get(stream)
@@ -350,19 +333,9 @@ class _Session:
         if address is None or row is None or row.in_order[:1] == (address,):
             return
         texts = json.dumps([str(address), *(str(one) for one in row.in_order if one != address)])
-        self._jobs.submit("address", partial(_keep_addresses, origin=row.origin, texts=texts), _ignore)
+        self._jobs.submit("address", partial(keep_addresses, origin=row.origin, texts=texts), _ignore)
 
     # What is said.
-
-    def _answer(self, links: Links, now_s: float) -> None:
-        due = [number for number, at_s in self._asked.items() if at_s <= now_s]
-        for number in due:
-            rows = links.rows()
-            sentence = _("{up} of {all} connections are up; {heard} markets were heard in the last minute.").format(
-                up=sum(row.is_up for row in rows), all=len(rows), heard=self._seen.heard_count(now_s)
-            )
-            if self._jobs.submit("request", partial(_answer, number=number, sentence=sentence), _ignore):
-                self._asked[number] = _NEVER
 
     def _trouble(self, links: Links) -> str:
         """Return one line where nobody can be reached at all, nothing where somebody can or nobody is paired."""
@@ -391,41 +364,5 @@ class _Session:
             self._beat(_("The file about sync cannot be written ({reason}).").format(reason=error.strerror or ""))
 
 
-def free_space(places: Places) -> fx.FreeSpace:
-    """Return how much room the disk of the market has, as a class."""
-    try:
-        status = os.statvfs(places.market_db.parent)
-    except OSError:
-        return fx.FreeSpace.UNKNOWN
-    if status.f_blocks <= 0:
-        return fx.FreeSpace.UNKNOWN
-    free = status.f_bavail / status.f_blocks
-    if free < FREE_LOW:
-        return fx.FreeSpace.LOW
-    return fx.FreeSpace.SCARCE if free < FREE_SCARCE else fx.FreeSpace.PLENTY
-
-
-def _identity(connection: sqlite3.Connection) -> _Identity:
-    (me,) = connection.execute("SELECT origin FROM writer WHERE id = 1").fetchone()
-    return _Identity(me, group_id(connection))
-
-
-def _current_stream(connection: sqlite3.Connection) -> bytes:
-    (stream,) = connection.execute("SELECT stream FROM writer WHERE id = 1").fetchone()
-    return bytes(stream)
-
-
-def _leave_stream(tx: Transaction, *, stream: bytes) -> None:
-    tx.connection.execute("UPDATE writer SET witness = '' WHERE id = 1 AND stream = ?", (stream,))
-
-
-def _keep_addresses(tx: Transaction, *, origin: bytes, texts: str) -> None:
-    tx.connection.execute("UPDATE peer SET addresses = ? WHERE origin = ?", (texts, origin))
-
-
-def _answer(tx: Transaction, *, number: int, sentence: str) -> None:
-    answer(tx, number, sentence)
-
-
 def _ignore(_outcome: Outcome) -> None:
-    """Do nothing where a job was not done: the next beacon, look or request brings it again."""
+    """Do nothing where a job was not done: the next beacon or look brings it again."""

@@ -231,7 +231,7 @@ def test_a_person_who_asks_for_sync_gets_an_answer(markets: tuple[Market, Market
             number = store.act("ask", lambda tx: ask(tx, "sync", {}))
             wait_until(lambda: answered(store.reader, number) is not None, "the answer")
             text = answered(store.reader, number)
-    assert text == "2 of 2 connections are up; 1 markets were heard in the last minute."
+    assert text == "2 of 2 connections are up; 1 market was heard in the last minute."
 
 
 def test_a_market_put_back_to_yesterday_gets_its_own_facts_back_and_writes_on_elsewhere(
