@@ -1,8 +1,8 @@
 """A neighbourhood market drawn from a seed: what planners are measured on.
 
-300 recipes, 400 foods (of which recipes use 145), 1,000 lots with more than half of the weight expiring within the week,
-40 households with allergies and ways of eating that come to about 20 diet classes, and a week of two meals a day. Not a
-model of any real market: proportions are plausible, names are numbers.
+300 recipes, 400 foods (of which recipes use 145), 1,000 lots with more than half of the weight expiring within the
+week, 40 households with allergies and ways of eating that come to about 20 diet classes, a week of two meals a day.
+Not a model of any real market: proportions are plausible, names are numbers.
 """
 
 from __future__ import annotations
