@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from node import clock
 from node.actions.requests import Request, answer, open_requests
@@ -44,8 +44,10 @@ from node.planner.central.faults import NoAnswer
 from node.planner.central.health import Rest, State, noted, read_planner_health, write_planner_health
 from node.planner.central.policies import BACKGROUND, WAITING, Deadlines
 from node.planner.central.record import keep_unanswered
-from node.planner.central.transport import Question, Transport
 from node.settings import load_settings
+
+if TYPE_CHECKING:
+    from node.planner.central.transport import Transport
 
 POLL_S = 0.5
 # A question that got no answer is asked again quietly, not before this; the breakers stretch it.
@@ -145,6 +147,9 @@ class PlannerWorker:
         self._conclude(reader, asking, raw, content, transport)
 
     def _question(self, asking: Asking, deadlines: Deadlines, state: BreakerStorage) -> bytes:
+        # Loaded here: most markets have no central planner, and the HTTP library is the largest thing in this process.
+        from node.planner.central.transport import Question, Transport
+
         if self._transport is None or self._transport[0] != asking.url:
             self._transport = asking.url, Transport(asking.url, stop=self._stop)
         try:
@@ -178,10 +183,13 @@ class PlannerWorker:
                     content.hold()
         sentence = self._submit("planner", lambda tx: conclude(tx, asking, judged, raw, content, transport))
         self._unanswered = None
+        if transport is None:
+            return
         # A planner that is well has nothing to explain; what became of this plan stands beside it.
-        state: State
-        state, reason = ("ok", "") if judged.is_sound else ("failing", sentence)
-        self._note(reader, state, reason, is_answer=transport is not None)
+        if judged.is_sound:
+            self._note(reader, "ok", "", is_answer=True)
+        else:
+            self._note(reader, "failing", sentence, is_answer=True)
 
     def _fail(self, reader: sqlite3.Connection, asking: Asking, fault: NoAnswer, transport: BreakerStorage) -> None:
         sentence = error_text(fault)[0]

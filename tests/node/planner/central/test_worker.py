@@ -384,6 +384,17 @@ def test_a_question_without_an_answer_is_remembered_by_the_next_larder_node(tmp_
         assert last_unanswered(asked.market.reader) is None
 
 
+def test_an_answer_at_hand_does_not_make_a_planner_well(tmp_path: Path) -> None:
+    with a_market_that_asks(tmp_path, "good", "error_500") as asked:
+        asked.ask(a=1)
+        asked.market.act("plan", here(a_snapshot(carrots_g=4_000)))
+        asked.ask(a=2)
+        asked.market.act("plan", here(a_snapshot()))
+        assert asked.ask(a=3) == "The plan made here is as good or better."
+        assert len(asked.seen) == 2
+        assert read_planner_health(asked.places).state == "failing"
+
+
 def test_an_answer_at_hand_is_no_probe_of_a_planner_that_lied(tmp_path: Path) -> None:
     with a_market_that_asks(tmp_path, "good", "forbidden_dish", "good") as asked:
         asked.ask(a=1)
