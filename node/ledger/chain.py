@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from node.errors import N_, LarderError, LocalFault
 from node.ledger.block import NO_BLOCK_BEFORE, Block, BlockRefused, check_block, check_place, read_frame
+from node.ledger.bulk import Bulk
 from node.ledger.codec import Body, BodyRefused, decode_body
 from node.ledger.digest import state_digest
 from node.ledger.fold import fold, fold_history, fold_unknown
@@ -92,17 +93,23 @@ def refold(source: sqlite3.Connection, target: sqlite3.Connection, *, progress: 
     home = _home_streams(source)
     # The roster first: whoever wrote a block must be known before what they wrote is folded.
     streams = source.execute("SELECT stream, origin FROM head ORDER BY purpose DESC, stream").fetchall()
+    bulk = Bulk(target)
     for stream, origin in streams:
-        fold_here = fold_history if stream in home else fold
         for place, frame in _frames(source, stream):
             block, body = _read(place, frame)
-            for event in body.events:
-                fold_here(target, event, member=origin, clock=block.header.clock)
+            if stream in home:
+                for event in body.events:
+                    fold_history(target, event, member=origin, clock=block.header.clock)
+            else:
+                bulk.fold(body.events, member=origin, clock=block.header.clock)
             for unknown in body.unknown:
                 fold_unknown(target, unknown)
             done += 1
+            if done % _BLOCKS_PER_PAGE == 0:
+                bulk.write()
             if progress is not None:
                 progress(done, total)
+    bulk.write()
     rows = source.execute(
         "SELECT p.clock, h.origin, p.stream, p.seq, p.type, p.version, p.hlc, p.who, p.fact"
         " FROM pending p JOIN head h ON h.stream = p.stream ORDER BY p.stream, p.seq"
