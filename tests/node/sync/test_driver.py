@@ -62,6 +62,7 @@ def test_markets_that_pair_while_everything_runs_come_to_the_same_facts(tmp_path
         agree(harbour, mill_road)
 
 
+@pytest.mark.slow
 def test_one_side_that_can_be_reached_is_enough(tmp_path: Path) -> None:
     harbour, mill_road = a_market(tmp_path / "harbour", "Harbour"), a_market(tmp_path / "mill", "Mill Road")
     mill_road.sell(2)
@@ -83,6 +84,7 @@ def test_the_embedded_broker_carries_the_same_facts(tmp_path: Path) -> None:
         agree(harbour, mill_road)
 
 
+@pytest.mark.slow
 def test_brokers_killed_and_started_again_delay_facts_and_lose_none(markets: tuple[Market, Market]) -> None:
     harbour, mill_road = markets
     with running(*markets):
@@ -119,6 +121,7 @@ def test_nodes_killed_in_the_middle_lose_nothing_and_verify(markets: tuple[Marke
         assert market.count("SELECT count(*) FROM quarantine") == 0
 
 
+@pytest.mark.slow
 def test_what_a_stranger_or_a_liar_publishes_is_counted_and_changes_nothing(markets: tuple[Market, Market]) -> None:
     harbour, mill_road = markets
     me, group = who(mill_road.places)
@@ -164,6 +167,7 @@ def test_what_a_stranger_or_a_liar_publishes_is_counted_and_changes_nothing(mark
     harbour.verify()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "is_mute"), [(0, False), (5, False), (0, True)])
 def test_an_own_broker_that_delivers_nothing_leaves_the_others(
     markets: tuple[Market, Market], code: int, is_mute: bool
@@ -184,6 +188,7 @@ def test_without_any_broker_the_node_keeps_and_says_one_line(markets: tuple[Mark
         assert harbour.log() == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [("[sync]\nbroker = 3\n", "cannot be used"), ('[sync]\nbroker = "nowhere"\n', "no host:port"), ("\x00", "cannot")],
@@ -223,6 +228,7 @@ def test_without_its_library_sync_says_so_and_the_keeper_keeps(markets: tuple[Ma
         process.wait(30)
 
 
+@pytest.mark.slow
 def test_a_person_who_asks_for_sync_gets_an_answer(markets: tuple[Market, Market]) -> None:
     harbour, _mill_road = markets
     with running(*markets):
@@ -234,6 +240,7 @@ def test_a_person_who_asks_for_sync_gets_an_answer(markets: tuple[Market, Market
     assert text == "2 of 2 connections are up; 1 market was heard in the last minute."
 
 
+@pytest.mark.slow
 def test_a_market_put_back_to_yesterday_gets_its_own_facts_back_and_writes_on_elsewhere(
     markets: tuple[Market, Market], tmp_path: Path
 ) -> None:
@@ -263,6 +270,7 @@ def test_a_market_put_back_to_yesterday_gets_its_own_facts_back_and_writes_on_el
     harbour.verify()
 
 
+@pytest.mark.slow
 def test_a_market_that_is_forgotten_is_let_in_no_more(markets: tuple[Market, Market]) -> None:
     harbour, mill_road = markets
     me, _group = who(mill_road.places)
