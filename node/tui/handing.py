@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 from node.actions import handing, transfers
 from node.domain.celsius import parse_celsius
-from node.domain.transfers import State
 from node.errors import N_
 from node.language import _
 from node.ledger.read import TransferRow
-from node.ledger.read.transfers import WAY_IN, WAY_OUT
+from node.ledger.read.transfers import WAY_IN
 from node.text import safe_text
 from node.tui.deciding import Act, Decisions
 from node.tui.dialogs.ask_quantity import AskQuantity
 from node.tui.dialogs.ask_words import AskWords
 from node.tui.dialogs.choose import Choose
 from node.tui.sentences import NAME_CELLS, quantity_text
+from node.tui.steps import CANCEL, REFUSE, WITHDRAW, steps_of
 from node.tui.text import temperature_text
 from node.tui.widgets.marked_table import Column
 
@@ -28,35 +28,6 @@ if TYPE_CHECKING:
     from node.tui.app import LarderApp
 
 PEER_CELLS = 30
-ACCEPT, SEND, RECEIVE, CANCEL, WITHDRAW, REFUSE, BOOK = (
-    "accept",
-    "send",
-    "receive",
-    "cancel",
-    "withdraw",
-    "refuse",
-    "book",
-)
-
-
-def steps_of(row: TransferRow) -> frozenset[str]:
-    """Return the steps that are ours to take now; whether one is allowed is said by the action."""
-    steps = set()
-    is_received = bool(row.good_milli or row.damaged_milli)
-    if row.way == WAY_IN:
-        if row.state is State.OFFERED:
-            steps.add(ACCEPT)
-        # Goods that arrived are taken in whatever was said before.
-        if not is_received and row.item_id is not None and row.state is not State.CLOSED:
-            steps.add(RECEIVE)
-        if not is_received and row.state in {State.UNFOUNDED, State.OFFERED, State.ACCEPTED, State.SENT}:
-            steps.add(REFUSE)
-    elif row.way == WAY_OUT:
-        if row.state in {State.OFFERED, State.ACCEPTED}:
-            steps |= {SEND, CANCEL if row.state is State.OFFERED else WITHDRAW}
-        if row.on_way_milli > 0:
-            steps.add(BOOK)
-    return frozenset(steps)
 
 
 class Steps:

@@ -139,6 +139,14 @@ class Navigation(Scanning):
         assert isinstance(stock, StockScreen)
         stock.show_only(show)
 
+    def show_transfer(self, transfer_id: str) -> None:
+        """Go to Peers with this hand-over selected; empty for no one in particular."""
+        from node.tui.screens.peers import PeersScreen
+
+        peers = self.go(PEERS)
+        assert isinstance(peers, PeersScreen)
+        peers.show_transfer(transfer_id)
+
     def open_card(self, item_id: str) -> None:
         """Lay the card of an item over the screen in front; a card that is open shows the new item."""
         from node.tui.screens.card import CardScreen

@@ -20,6 +20,8 @@ from node.domain.gtin import read_code
 from node.domain.lots import Lot
 from node.health import read_heartbeat
 from node.ledger import read
+from node.ledger.read.members import members
+from node.ledger.refusals import refusals
 from node.places import Places
 from node.tui.sharing import sharing
 from node.tui.status import Status
@@ -31,19 +33,39 @@ EXPIRING_MAX = 50
 LOW_MAX = 20
 MOVEMENTS_MAX = 20
 FOUND_MAX = 50
+TRANSFERS_MAX = 20
+PEERS_ASKED_MAX = 8  # markets looked through for what is low here; a list of each takes some milliseconds
+# What was refused longer ago is on Peers and in its verb; Home shows what needs a person now.
+REFUSED_WITHIN_MS = 24 * 60 * 60 * 1000
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What another market could spare of an item, in thousandths of its unit."""
+
+    market: str
+    spare_milli: int
+
+
+@dataclass(frozen=True, slots=True)
 class HomeView:
-    """What Home shows besides the status."""
+    """What Home shows besides the status.
+
+    `elsewhere` says for items that are low which market could spare most; `transfers` are those with something left to
+    do; `refused` counts what came from outside within a day and was not taken, `unknown` facts of newer software.
+    """
 
     totals: read.TodayTotals
     expiring: tuple[read.ExpiringLot, ...]
     low: tuple[read.StockRow, ...]
     last: tuple[read.Movement, ...]
     has_items: bool
+    elsewhere: dict[str, Elsewhere]
+    transfers: tuple[read.TransferRow, ...]
+    refused: int
+    unknown: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +145,30 @@ def cold_view(connection: sqlite3.Connection, places: Places, moment: Moment) ->
 def home_view(connection: sqlite3.Connection, moment: Moment) -> HomeView:
     """Return what Home shows besides the status."""
     today = judged_day(moment)
+    low = tuple(read.stock(connection, show="low", today=today, limit=LOW_MAX))
     return HomeView(
         read.today_totals(connection, moment),
         tuple(read.expiring(connection, today=today, limit=EXPIRING_MAX)),
-        tuple(read.stock(connection, show="low", today=today, limit=LOW_MAX)),
+        low,
         tuple(read.movements(connection, limit=HOME_MOVEMENTS)),
         read.stock_count(connection, today=today) > 0,
+        _elsewhere(connection, {row.item.item_id for row in low}, today),
+        tuple(read.transfers(connection, open_only=True, limit=TRANSFERS_MAX)),
+        sum(row.count for row in refusals(connection) if abs(moment.wall_ms - row.last_ms) <= REFUSED_WITHIN_MS),
+        read.unknown_count(connection),
     )
+
+
+def _elsewhere(connection: sqlite3.Connection, wanted: set[str], today: date | None) -> dict[str, Elsewhere]:
+    """Return for each wanted item the market that could spare most of it, as last heard."""
+    best: dict[str, Elsewhere] = {}
+    others = [member for member in members(connection) if not member.is_us and not member.is_retired]
+    for member in others[:PEERS_ASKED_MAX] if wanted else []:
+        for row in read.spare(connection, member.origin, today):
+            known = best.get(row.item_id)
+            if row.item_id in wanted and (known is None or known.spare_milli < row.spare_milli):
+                best[row.item_id] = Elsewhere(member.name, row.spare_milli)
+    return best
 
 
 def stock_view(connection: sqlite3.Connection, text: str, show: str, moment: Moment) -> StockView:

@@ -20,8 +20,8 @@ from node.tui.text import age_text, both_ends, cells, temperature_text, time_of_
 from node.tui.writer import SAY_HOLDER_S, SAY_NOT_SAVED_S, SAY_OTHER_S, SAY_SLOW_S, Backlog
 
 _NAME_CELLS = (16, 10, 6)
-# `seen by` leaves the row after `Node here` and before all else: it is about one act, and Peers says it in full.
-_SEEN_GOES = 6
+# `seen by` leaves the row after what is well: it is about one act, and Peers says it in full.
+_SEEN_GOES = 5
 WELL = frozenset({"OK", "NO LIMIT"})  # the words of a unit that needs nobody
 
 
@@ -66,24 +66,21 @@ def title_row(screen_title: str, market: str, moment: Moment, width: int) -> str
 def status_row(status: Status, saving: Saving, moment: Moment, width: int) -> str:
     """Return row 2, which is never cut: the name gives way first, then what is well or is said elsewhere too."""
     later_s = status.later_s(moment)
-    parts = [*_parts(status, moment), _Part(saving.words + saving.seen, 0)]
-    for name_cells in _NAME_CELLS:
-        cold = _cold_part(status.cold, name_cells, later_s)
-        row = _joined(cold, parts)
-        if cells(row) <= width:
-            return row
-    while cells(row) > width and (goes := max(part.goes for part in parts)):
-        if saving.seen and goes <= _SEEN_GOES:
-            parts[-1] = _Part(saving.words, 0)
-            saving = Saving(saving.words)
-        else:
-            parts = [part for part in parts if part.goes != goes]
-        row = _joined(cold, parts)
-    return safe_text(row, width)
+    parts = [*_parts(status, moment), _Part(saving.words, 0), _Part(saving.seen, _SEEN_GOES)]
+    while True:
+        for name_cells in _NAME_CELLS:
+            row = _joined(_cold_part(status.cold, name_cells, later_s), parts)
+            if cells(row) <= width:
+                return row
+        goes = max(part.goes for part in parts if part.text)
+        if goes == 0:
+            return safe_text(row, width)
+        parts = [part for part in parts if part.goes != goes]
 
 
 def _joined(cold: str, parts: list[_Part]) -> str:
-    return " " + " | ".join(text for text in (cold, *(part.text for part in parts)) if text)
+    # What is said of the last act hangs on the word that it is saved.
+    return " " + " | ".join(text for text in (cold, *(part.text for part in parts)) if text).replace(" | ,", ",")
 
 
 def _parts(status: Status, moment: Moment) -> list[_Part]:
@@ -100,7 +97,7 @@ def _parts(status: Status, moment: Moment) -> list[_Part]:
         _Part("" if node_is_here else _("Node away{age}").format(age=node_age), 1),
         _Part(
             _("Peers {here}/{all}").format(here=here, all=len(sharing.peers)) if sharing.peers else "",
-            3 if here < len(sharing.peers) else 5,
+            3 if here < len(sharing.peers) else 6,
         ),
         _Part(_("Planner away") if sharing.planner.state == "failing" else "", 2),
         _Part(_("Outbox {count}").format(count=sharing.outbox) if sharing.outbox else "", 3),

@@ -8,7 +8,7 @@ from node.clock import Moment
 from node.errors import N_
 from node.language import _
 from node.tui import queries
-from node.tui.keys import COLD, HOME, STOCK, Facts, bindings_of
+from node.tui.keys import COLD, HOME, PLAN, STOCK, Facts, bindings_of
 from node.tui.queries import HomeView
 from node.tui.screens.base import FactScreen
 from node.tui.screens.home_words import advice, figures, last_changes, now_lines
@@ -76,6 +76,10 @@ class HomeScreen(FactScreen):
             self.app.show_stock("expiring")
         elif kind == "item":
             self.app.open_card(rest)
+        elif kind == "plan":
+            self.app.go(PLAN)
+        elif kind in {"transfer", "peers"}:
+            self.app.show_transfer(rest)
         elif kind == "more":
             self.app.go(STOCK)
 

@@ -5,29 +5,21 @@ Pure text from values; the widgets are in `home.py`. The order of NOW is food at
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from node.clock import ClockQuality, Moment
 from node.cold.watch import ColdUnit
 from node.language import _, ngettext
+from node.ledger.read import StockRow, TransferRow
 from node.text import safe_text
 from node.tui.queries import HOME_LINES_MAX, HomeView, judged_day
+from node.tui.screens.home_sharing import PEER_CELLS, NowLine, peer_rows, sharing_notices, transfer_words
 from node.tui.sentences import NAME_CELLS, movement_line, quantity_text
 from node.tui.status import WELL, Status
 from node.tui.text import age_text, both_ends, column, temperature_text
 
 COLD_ROWS = 4
-LEFT_CELLS = 30
+LEFT_CELLS, MIDDLE_CELLS = 30, 32
+THREE_COLUMNS_WIDTH, LEFT_CELLS_OF_THREE = 78, 24
 _NAMED_MAX = 3
-
-
-@dataclass(frozen=True, slots=True)
-class NowLine:
-    """One thing that needs a person: its key (what Enter opens), its kind in a word, its sentence."""
-
-    key: str
-    kind: str
-    words: str
 
 
 def now_lines(view: HomeView, status: Status, moment: Moment) -> list[NowLine]:
@@ -36,24 +28,29 @@ def now_lines(view: HomeView, status: Status, moment: Moment) -> list[NowLine]:
     if status.cold.problem is not None:
         lines.append(NowLine("cold", _("COLD"), safe_text(status.cold.problem, 70)))
     lines += _expiry_lines(view, moment)
-    lines += [
-        NowLine(
-            f"item/{row.item.item_id}",
-            _("LOW"),
-            _("{item} {on_hand}, par {par}").format(
-                item=safe_text(row.item.name, NAME_CELLS),
-                on_hand=quantity_text(row.on_hand_milli, row.item.unit),
-                par=quantity_text(row.item.par_milli or 0, row.item.unit),
-            ),
-        )
-        for row in view.low
-    ]
+    lines += [_transfer_line(row, _("LOOK"), _(row.flag_words[0])) for row in view.transfers if row.flags]
+    lines += [_low_line(row, view) for row in view.low]
+    lines += sharing_notices(view, status, moment)
     lines += _notices(status, moment)
     if len(lines) > HOME_LINES_MAX:
         more = len(lines) - HOME_LINES_MAX + 1
         rest = ngettext("and {count} more", "and {count} more", more).format(count=more)
         lines = [*lines[: HOME_LINES_MAX - 1], NowLine("more", "", rest)]
     return lines or [NowLine("nothing", _("OK"), _("Nothing needs a person now."))]
+
+
+def _low_line(row: StockRow, view: HomeView) -> NowLine:
+    words = _("{item} {on_hand}, par {par}").format(
+        item=safe_text(row.item.name, NAME_CELLS),
+        on_hand=quantity_text(row.on_hand_milli, row.item.unit),
+        par=quantity_text(row.item.par_milli or 0, row.item.unit),
+    )
+    elsewhere = view.elsewhere.get(row.item.item_id)
+    if elsewhere is not None:
+        words += _(" - {market} has {quantity} to spare").format(
+            market=safe_text(elsewhere.market, PEER_CELLS), quantity=quantity_text(elsewhere.spare_milli, row.item.unit)
+        )
+    return NowLine(f"item/{row.item.item_id}", _("LOW"), words)
 
 
 def _cold_line(unit: ColdUnit, later_s: float) -> NowLine:
@@ -73,6 +70,10 @@ def _cold_line(unit: ColdUnit, later_s: float) -> NowLine:
     if unit.decision_in_s is not None:
         words += _("   decide within {time}").format(time=age_text(unit.decision_in_s))
     return NowLine(f"cold/{unit.name}", _("COLD"), words)
+
+
+def _transfer_line(row: TransferRow, kind: str, words: str) -> NowLine:
+    return NowLine(f"transfer/{row.transfer_id}", kind, transfer_words(row, words))
 
 
 def _expiry_lines(view: HomeView, moment: Moment) -> list[NowLine]:
@@ -118,7 +119,7 @@ def _notices(status: Status, moment: Moment) -> list[NowLine]:
 
 
 def figures(view: HomeView, status: Status, moment: Moment, width: int) -> str:
-    """Return the two columns: today's figures on the left, the cold on the right."""
+    """Return the columns: today's figures, the cold, and where there is room the other markets."""
     totals = view.totals
     left = [
         _("TODAY"),
@@ -127,10 +128,20 @@ def figures(view: HomeView, status: Status, moment: Moment, width: int) -> str:
         f"{column(_('Discarded'), 12)}{_lines(totals.discarded_lines)}",
         "",
     ]
-    right = [_("COLD STORAGE"), *_cold_rows(status, status.later_s(moment))]
-    right += [""] * (len(left) - len(right))
-    rows = zip(left, right, strict=True)
-    return "\n".join(safe_text(f" {column(a, LEFT_CELLS)}{b}".rstrip(), width) for a, b in rows)
+    columns = [left, [_("COLD STORAGE"), *_cold_rows(status, status.later_s(moment))]]
+    widths = [LEFT_CELLS, MIDDLE_CELLS]
+    peers = peer_rows(status, moment)
+    if peers and width >= THREE_COLUMNS_WIDTH:
+        columns.append(peers)
+        widths[0] = LEFT_CELLS_OF_THREE
+    height = max(len(rows) for rows in columns)
+    lines = []
+    for place in range(height):
+        parts = [rows[place] if place < len(rows) else "" for rows in columns]
+        padded = [column(part, cells) for part, cells in zip(parts, widths, strict=False)]
+        line = f" {''.join([*padded[: len(parts) - 1], parts[-1]])}"
+        lines.append(safe_text(line.rstrip(), width))
+    return "\n".join(lines)
 
 
 def _cold_rows(status: Status, later_s: float) -> list[str]:

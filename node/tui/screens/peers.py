@@ -18,7 +18,7 @@ from node.ledger.read.peers import PeerRow
 from node.text import safe_text
 from node.tui import peer_queries
 from node.tui.deciding import Decisions
-from node.tui.handing import Steps, steps_of
+from node.tui.handing import Steps
 from node.tui.keys import PEERS, Facts, bindings_of
 from node.tui.offering import ask_and_offer
 from node.tui.peer_queries import PeersView, SpareView
@@ -33,6 +33,7 @@ from node.tui.screens.peers_words import (
     trouble_lines,
 )
 from node.tui.status import Status
+from node.tui.steps import steps_of
 from node.tui.widgets.marked_table import Column, MarkedTable, Row
 from node.tui.widgets.words import Words
 
@@ -51,6 +52,7 @@ class PeersScreen(FactScreen):
         super().__init__()
         self._view: PeersView | None = None
         self._spare: SpareView | None = None
+        self._wanted = ""
         self._asked: int | None = None
         self._drawn: Status | None = None
         self._decisions = Decisions(self.app)
@@ -91,6 +93,12 @@ class PeersScreen(FactScreen):
         has_peers = self._view is not None and any(not peer.is_retired for peer in self._view.peers)
         steps = steps_of(row) if row is not None else frozenset()
         return Facts(has_selection=row is not None, can_go_back=True, has_peers=has_peers, steps=steps)
+
+    def show_transfer(self, transfer_id: str) -> None:
+        """Select this hand-over, once it is there to be selected."""
+        self._wanted = transfer_id
+        if self._view is not None:
+            self._draw(self.app.now())
 
     def ask_again(self) -> None:
         """Read the markets and the hand-overs again."""
@@ -167,7 +175,11 @@ class PeersScreen(FactScreen):
         later_s = self._later_s(moment)
         peer_rows = [peer_row(peer, view.live, moment, later_s) for peer in view.peers]
         self.query_one("#peers", MarkedTable).set_rows(peer_rows or [Row("", (_("none"), "", "", "", "", "", ""))])
-        self.query_one("#transfers", MarkedTable).set_rows([transfer_row(row) for row in view.transfers])
+        transfers = self.query_one("#transfers", MarkedTable)
+        transfers.set_rows([transfer_row(row) for row in view.transfers])
+        if self._wanted:
+            transfers.select(self._wanted)
+            self._wanted = ""
         heading = self.query_one("#transfers-heading", Words)
         heading.show(transfers_heading(view, heading.size.width or self.size.width))
         self._draw_detail(moment)

@@ -9,11 +9,9 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 from node import clock
-from node.actions import items as item_actions
-from node.actions.ids import new_action_id
 from node.clock import ClockQuality
-from node.domain.words import Unit
-from node.ledger.read import Item, find_items, lots
+from node.ledger import read
+from node.ledger.read import Item
 from node.ledger.seen import keep_seen
 from node.ledger.store import Transaction
 from tests.node.group import Market, a_group, meet
@@ -21,6 +19,7 @@ from tests.node.hand_over import offer, step
 from tests.node.tui.builders import a_lot, a_moment
 
 VERSION = "0.1.0"
+ONIONS = "food/onions"  # of the starter catalogue, so both markets mean the same
 
 
 class Neighbours(NamedTuple):
@@ -28,18 +27,20 @@ class Neighbours(NamedTuple):
 
     us: Market
     them: Market
-    onion: Item
+    onions: Item
 
 
 @contextmanager
 def neighbours(root: Path) -> Iterator[Neighbours]:
-    """Harbour St with 18 kg of onions and 34 milk, Mill Rd with 25 kg of onions; both heard each other 9 s ago."""
+    """Harbour St with 18 kg of onions, Mill Rd with 25 kg of onions; both heard each other 9 s ago."""
     with patch.object(clock, "now", a_moment), a_group(root, "Harbour St", "Mill Rd") as (us, them):
         us.store.act("fill", lambda tx: _fill(tx, 18_000_000))
-        onion = them.store.act("fill", lambda tx: _fill(tx, 25_000_000))
+        them.store.act("fill", lambda tx: _fill(tx, 25_000_000))
         meet(us, them)
         hear(us, them)
-        yield Neighbours(us, them, _item(us, "Onion") or onion)
+        onions = read.item(us.store.reader, ONIONS)
+        assert onions is not None
+        yield Neighbours(us, them, onions)
 
 
 def hear(us: Market, them: Market, *, missing_there: int = 0, ago_ms: int = 9_000) -> None:
@@ -50,30 +51,19 @@ def hear(us: Market, them: Market, *, missing_there: int = 0, ago_ms: int = 9_00
 
 def an_offer_to_us(both: Neighbours, quantity_milli: int = 6_000_000) -> None:
     """Mill Rd offers onions, and we have heard of it."""
-    item = _item(both.them, "Onion")
-    assert item is not None
-    offer(both.them, both.us, item, quantity_milli)
+    offer(both.them, both.us, both.onions, quantity_milli)
     meet(both.us, both.them)
 
 
 def on_the_way_to_us(both: Neighbours, quantity_milli: int = 6_000_000) -> None:
     """Mill Rd has sent onions with courier 4, and we have heard of it."""
-    item = _item(both.them, "Onion")
-    assert item is not None
-    row = offer(both.them, both.us, item, quantity_milli)
+    row = offer(both.them, both.us, both.onions, quantity_milli)
     step(both.them, "send", row.transfer_id, carrier="courier 4")
     meet(both.us, both.them)
 
 
-def _fill(tx: Transaction, onions_milli: int) -> Item:
-    onion = item_actions.add_item(tx, action_id=new_action_id(), who=0, name="Onion", unit=Unit.GRAM)
-    a_lot(tx, onion.item_id, onions_milli, days=9, batch="O-7")
-    return onion
-
-
-def _item(market: Market, name: str) -> Item | None:
-    found = find_items(market.store.reader, name, 20)
-    return next((item for item in found if lots(market.store.reader, item.item_id)), None)
+def _fill(tx: Transaction, onions_milli: int) -> None:
+    a_lot(tx, ONIONS, onions_milli, days=9, batch="O-7")
 
 
 def _keep(tx: Transaction, origin: bytes, missing_there: int) -> None:
