@@ -1,4 +1,4 @@
-"""Shows Larder at work: one market with virtual devices, and its screen or a story in plain lines.
+"""Shows Larder at work: two markets, one with virtual devices, and a screen or a story in plain lines.
 
 It is not a test and not a way to run a market. It starts the real commands and talks to them as a person would.
 Owns how it ends: by itself, at a signal or by a mistake of its own, everything it started has ended before it has.
@@ -12,26 +12,26 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from demo_market import BIN, ROOT, Failed, Market, say
-from demo_story import conclude, play
+from demo_conclude import conclude
+from demo_market import BROKERS, default_broker
+from demo_processes import ROOT, Failed, say
+from demo_screen import show_screen
+from demo_story import play
+from demo_town import Town
 
 _ = gettext.translation("larder", ROOT / "node" / "locale", fallback=True).gettext
 
 EXIT_GOOD, EXIT_FAILED = 0, 1
 SECONDS_DEFAULT = 60.0
-SCREEN_ENDS_WITHIN_S = 10.0
-# What a screen that was ended from outside could not undo itself: the second page, the hidden cursor, reports of the
-# mouse, of focus and of pasting, colours.
-TERMINAL_PLAIN_AGAIN = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1004l\x1b[?2004l\x1b[0m"
+PLANNERS = HONEST, FLAKY = "honest", "flaky"
 
 
 class Stopped(BaseException):
@@ -46,12 +46,26 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     """Read the options."""
     parser = argparse.ArgumentParser(
         prog="deploy/demo",
-        description=_("Show Larder: a market with three virtual devices, and its screen."),
+        description=_("Show Larder: two markets, Harbour with three virtual devices, and Harbour's screen."),
         epilog=_("Exit: 0 good, 1 something failed, 2 wrong usage, 3 a requirement is missing."),
     )
     parser.add_argument("--seconds", type=float, metavar="N", help=_("end by itself after N seconds"))
     parser.add_argument("--plain", action="store_true", help=_("no screen: play a story, one fact a line"))
-    parser.add_argument("--data", type=Path, metavar="DIR", help=_("keep the market in this folder, or open it again"))
+    parser.add_argument(
+        "--outage", action="store_true", help=_("with --plain: stop the planner, cut the markets off, heal")
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help=_("keep the markets in DIR/harbour and DIR/mill-road, or open them again"),
+    )
+    parser.add_argument(
+        "--broker", choices=BROKERS, help=_("which MQTT broker; mosquitto where it is installed, else the embedded one")
+    )
+    parser.add_argument(
+        "--planner", choices=PLANNERS, default=HONEST, help=_("'flaky': a central planner that lies and fails in turn")
+    )
     parser.add_argument("--keep", action="store_true", help=_("keep the folder that is made without --data"))
     options = parser.parse_args(arguments)
     if options.data is not None and options.data.exists() and not options.data.is_dir():
@@ -72,7 +86,7 @@ def stop_at(number: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def folder_of(options: argparse.Namespace) -> Iterator[Path]:
-    """Yield the folder of the market: the chosen one, or one of its own that goes at the end."""
+    """Yield the folder of the markets: the chosen one, or one of its own that goes at the end."""
     if options.data is not None:
         folder = options.data.resolve()
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,49 +99,28 @@ def folder_of(options: argparse.Namespace) -> Iterator[Path]:
             shutil.rmtree(folder)
         else:
             # Beside the facts, because the last of those is for programs.
-            print(_("The market lies in {folder}").format(folder=folder), file=sys.stderr)
-
-
-def show_screen(market: Market, seconds: float | None) -> int:
-    """Run the screen on this terminal until it is left, or for a number of seconds; return its exit code."""
-    before = termios.tcgetattr(sys.stdin)
-    # The screen reads Ctrl-C as a key.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    screen = subprocess.Popen([str(BIN / "larder"), "--data", str(market.folder), "tui"], preexec_fn=market.tie)
-    try:
-        return screen.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return EXIT_GOOD
-    finally:
-        if screen.poll() is None:
-            screen.terminate()
-            try:
-                screen.wait(SCREEN_ENDS_WITHIN_S)
-            except subprocess.TimeoutExpired:
-                screen.kill()
-                screen.wait()
-            print(TERMINAL_PLAIN_AGAIN, end="", flush=True)
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+            print(_("The markets lie in {folder}").format(folder=folder), file=sys.stderr)
 
 
 def run(options: argparse.Namespace, folder: Path) -> int:
-    """Open the market, show it, end everything; return the exit code."""
-    market = Market(folder)
+    """Open the markets, show them, end everything; return the exit code."""
+    began_s = time.monotonic()
+    town = Town(folder, broker=options.broker or default_broker(), is_flaky=options.planner == FLAKY)
     facts, problems, code = None, [], EXIT_FAILED
     try:
-        market.open()
+        town.open()
         if options.plain:
-            say(_("Harbour is open in {folder}").format(folder=folder))
-            facts = play(market, options.seconds)
+            say(_("Harbour and Mill Road are open in {folder}").format(folder=folder))
+            facts = play(town, options.seconds - (time.monotonic() - began_s), has_outage=options.outage)
         else:
-            code = show_screen(market, options.seconds)
+            code = show_screen(town, options.seconds)
     finally:
         # A second signal must not end this half way.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        problems = market.close()
+        problems = town.close()
     if facts is not None:
-        return EXIT_GOOD if conclude(market, facts, problems) else EXIT_FAILED
+        return EXIT_GOOD if conclude(town, facts, problems, has_outage=options.outage) else EXIT_FAILED
     for problem in problems:
         say(problem)
     return code or (EXIT_FAILED if problems else EXIT_GOOD)
@@ -151,7 +144,7 @@ def main() -> int:
     except (Failed, OSError) as error:
         print(f"FAIL: {error}", file=sys.stderr)
         if options.plain:
-            say(json.dumps({"format": "larder-demo/1", "passed": False, "error": str(error)}, ensure_ascii=False))
+            say(json.dumps({"format": "larder-demo/2", "passed": False, "error": str(error)}, ensure_ascii=False))
         return EXIT_FAILED
 
 

@@ -1,38 +1,39 @@
-"""The demo's market: its folder and the processes that work in it, started and ended as a whole.
+"""One market of the demo: its folder, its processes, and what a person would type there.
 
-Owns the promise that nothing stays behind: every process of ours is ended by its id, and is asked to end by the system
-when the demo itself dies, even by SIGKILL.
+It is not a way to run a market. It starts the real commands and talks to them as a person would.
 """
 
 from __future__ import annotations
 
-import ctypes
 import gettext
 import glob
 import json
-import os
-import signal
+import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+from demo_processes import BIN, LAST_WORDS_CHARACTERS, ROOT, Failed, Processes
 
 from firmware_bridge.store.read import TelemetryUnreadable, counts, open_telemetry
+from node import clock
+from node.ledger.read import digest, open_reader, pending_count
+from node.places import Places
+from node.sync.broker import prepare
+from node.sync.health import read_sync
 
-ROOT = Path(__file__).resolve().parent.parent
-BIN = Path(sys.prefix) / "bin"
-MARKET_NAME = "Harbour"
 _ = gettext.translation("larder", ROOT / "node" / "locale", fallback=True).gettext
+T = TypeVar("T")
 
-# Each of our processes promises to end within 2 s (larder-node within 8); one that takes this long is stuck.
-STOP_WITHIN_S = 15.0
 # A verb that waits for a lock gives up after 30 s by itself.
 VERB_WITHIN_S = 45.0
 DEVICE_PERIOD_S = 1.0
-PR_SET_PDEATHSIG = 1  # prctl(2)
-LAST_WORDS_CHARACTERS = 400
+# Debian keeps it where only root's path looks.
+PROGRAM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
+BROKERS = MOSQUITTO, EMBEDDED = "mosquitto", "embedded"
 
 
 class Device(NamedTuple):
@@ -50,31 +51,12 @@ DEVICES = (
 )
 
 
-class Failed(Exception):
-    """Something that had to happen did not; the text says what. `error_id` is that of a verb that was refused."""
+class Ports(NamedTuple):
+    """Where a market's broker listens, and where the relay listens for it: that is the address peers are told."""
 
-    def __init__(self, text: str, error_id: str = "") -> None:
-        super().__init__(text)
-        self.error_id = error_id
-
-
-class Child(NamedTuple):
-    """One process of ours and the file that holds what it said."""
-
-    name: str
-    process: subprocess.Popen[bytes]
-    said: Path
-
-    def ending(self) -> str:
-        """Return a sentence about how it ended."""
-        words = self.said.read_text("utf-8", "replace").strip()[-LAST_WORDS_CHARACTERS:]
-        sentence = _("{name} ended with code {code}. {words}")
-        return sentence.format(name=self.name, code=self.process.returncode, words=words).strip()
-
-
-def say(text: str) -> None:
-    """Print one fact."""
-    print(text, flush=True)
+    own: int
+    peers: int
+    relay: int
 
 
 def failure(arguments: tuple[str, ...], errors: str) -> Failed:
@@ -87,95 +69,71 @@ def failure(arguments: tuple[str, ...], errors: str) -> Failed:
         return Failed(f"{typed}: {errors.strip()[-LAST_WORDS_CHARACTERS:]}")
 
 
-def tie_to_parent() -> Callable[[], None]:
-    """Return what a new process runs first, so that it is asked to end when this one ends in whatever way."""
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
+def default_broker() -> str:
+    """Return the broker to use where nobody chose one."""
+    return MOSQUITTO if _mosquitto() else EMBEDDED
 
-    def tie() -> None:
-        # The parent may have died just before the wish was known; then there is nobody left to tell us.
-        if prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0 or os.getppid() != parent:
-            os._exit(1)
 
-    return tie
+def _mosquitto() -> str | None:
+    return shutil.which("mosquitto") or shutil.which("mosquitto", path=PROGRAM_FOLDERS)
 
 
 class Market:
-    """The folder of the demo and the processes that work in it."""
+    """A market's folder and the processes that work in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str, processes: Processes) -> None:
         self.folder = folder
-        self._children: list[Child] = []
-        self.tie = tie_to_parent()
+        self.name = name
+        self.places = Places(folder)
+        self._processes = processes
 
-    def open(self) -> None:
-        """Make the market if the folder has none, and start everything but the screen. Raises Failed."""
-        if not (self.folder / "market" / "market.db").exists():
-            self.verb("init", "--name", MARKET_NAME)
-        (self.folder / "demo").mkdir(exist_ok=True)
+    @property
+    def key(self) -> str:
+        """Return the name of its folder, by which the facts name it."""
+        return self.folder.name
+
+    def found(self) -> None:
+        """Make the market if the folder has none. Raises Failed."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.places.market_db.exists():
+            self.verb("init", "--name", self.name)
+
+    def write_settings(self, ports: Ports, planner_url: str) -> None:
+        """Write larder.toml: our broker, the address that peers are told, the central planner."""
+        lines = ["[sync]", f'broker = "127.0.0.1:{ports.own}"', f'advertise = ["127.0.0.1:{ports.relay}"]']
+        lines += ["", "[planner]", f'url = "{planner_url}"', ""]
+        self.places.settings.write_text("\n".join(lines), "utf-8")
+
+    def start_broker(self, ports: Ports, kind: str) -> None:
+        """Start this market's broker, of one kind of BROKERS. Raises Failed where it is not there."""
+        files = prepare(self.places, port=ports.own, tls_port=ports.peers)
+        if kind == MOSQUITTO:
+            program = _mosquitto()
+            if program is None:
+                raise Failed(_("mosquitto is not installed; install it, or take --broker embedded."))
+            command = [program, "-c", str(files.config)]
+        else:
+            command = [sys.executable, "-P", "-m", "node.sync.embedded", "--data", str(self.folder)]
+            command += ["--port", str(ports.own), "--tls-port", str(ports.peers)]
+        self._processes.start(f"broker-{self.key}", command)
+
+    def start_sensors(self, state: Path) -> None:
+        """Start the virtual devices and the bridge that reads them; `state` keeps what devices had not delivered."""
         (self.folder / "ports").mkdir(exist_ok=True)
         for number, device in enumerate(DEVICES, start=1):
-            self._start(device.name, self._device_command(device, seed=number))
+            command = [sys.executable, "-P", "-m", "firmware_bridge.virtual"]
+            command += ["--link", str(self.folder / "ports" / device.name), "--uid", device.uid, "--name", device.name]
+            command += ["--kind", device.kind, "--seed", str(number), f"--period-s={DEVICE_PERIOD_S}"]
+            command += ["--state", str(state / f"{device.name}.state")]
+            self._processes.start(device.name, command)
         # The folder's own name may hold characters that mean something in a pattern.
         pattern = f"{glob.escape(str(self.folder))}/ports/*"
-        self._start("larder-bridge", [str(BIN / "larder-bridge"), "--data", str(self.folder), "--ports", pattern])
-        self._start("larder-node", [str(BIN / "larder-node"), "--data", str(self.folder)])
+        command = [str(BIN / "larder-bridge"), "--data", str(self.folder), "--ports", pattern]
+        self._processes.start("larder-bridge", command)
 
-    def _device_command(self, device: Device, *, seed: int) -> list[str]:
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "firmware_bridge.virtual",
-            "--link",
-            str(self.folder / "ports" / device.name),
-        ]
-        command += ["--uid", device.uid, "--name", device.name, "--kind", device.kind, "--seed", str(seed)]
-        # What the device had not delivered when the demo ended is delivered when the folder is opened again.
-        return [
-            *command,
-            f"--period-s={DEVICE_PERIOD_S}",
-            "--state",
-            str(self.folder / "demo" / f"{device.name}.state"),
-        ]
-
-    def _start(self, name: str, command: list[str]) -> None:
-        # A session of its own: Ctrl-C in the terminal reaches the demo alone, which then ends the others in order.
-        said = self.folder / "demo" / f"{name}.txt"
-        with said.open("wb") as output:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=self.folder,
-                start_new_session=True,
-                preexec_fn=self.tie,
-            )
-        self._children.append(Child(name, process, said))
-
-    def check_alive(self) -> None:
-        """Raise Failed if a process of ours has ended by itself."""
-        for child in self._children:
-            if child.process.poll() is not None:
-                raise Failed(child.ending())
-
-    def close(self) -> list[str]:
-        """End every process, the last started first, and return a sentence for each that did not end well."""
-        problems = []
-        while self._children:
-            child = self._children[-1]
-            had_ended = child.process.poll() is not None
-            child.process.terminate()
-            try:
-                child.process.wait(STOP_WITHIN_S)
-            except subprocess.TimeoutExpired:
-                child.process.kill()
-                child.process.wait()
-            if had_ended or child.process.returncode != 0:
-                problems.append(child.ending())
-            self._children.pop()
-        return problems
+    def start_node(self) -> None:
+        """Start larder-node."""
+        self._processes.start(f"larder-node-{self.key}", [str(BIN / "larder-node"), "--data", str(self.folder)])
 
     def verb(self, *arguments: str) -> dict[str, Any]:
         """Do what a person would type as `larder ARGUMENTS` and return its JSON object. Raises Failed."""
@@ -188,7 +146,7 @@ class Market:
                 text=True,
                 timeout=VERB_WITHIN_S,
                 start_new_session=True,
-                preexec_fn=self.tie,
+                preexec_fn=self._processes.tie,
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
@@ -198,10 +156,31 @@ class Market:
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
 
+    def look(self, at: Callable[[sqlite3.Connection], T]) -> T:
+        """Read from the market's database, as a screen does."""
+        reader = open_reader(self.places)
+        try:
+            return at(reader)
+        finally:
+            reader.close()
+
+    def digest(self) -> str:
+        """Return the digest of everything the markets have in common."""
+        return self.look(digest)
+
+    def is_sealed(self) -> bool:
+        """Say whether every fact is signed."""
+        return self.look(pending_count) == 0
+
+    def is_linked_to_peers(self) -> bool:
+        """Say whether larder-node is connected with the broker of any other market."""
+        health = read_sync(self.places, clock.now())
+        return health is not None and any(link.is_up for link in health.links if link.name != "own")
+
     def linked(self) -> set[str]:
         """Return the names of the devices that the bridge says are linked; none while it has said nothing."""
         try:
-            heartbeat = json.loads((self.folder / "run" / "bridge.json").read_bytes())
+            heartbeat = json.loads(self.places.bridge_heartbeat.read_bytes())
         except FileNotFoundError:
             return set()
         return {port["name"] for port in heartbeat["ports"] if port["state"] == "linked" and port["name"]}
@@ -209,7 +188,7 @@ class Market:
     def readings_stored(self) -> int:
         """Return how many readings are committed in telemetry.db; 0 before there is one. Raises Failed."""
         try:
-            connection = open_telemetry(self.folder / "telemetry" / "telemetry.db")
+            connection = open_telemetry(self.places.telemetry_db)
         except FileNotFoundError:
             return 0
         except TelemetryUnreadable as error:
