@@ -17,8 +17,8 @@ from node.tui.status import WELL, Status
 from node.tui.text import age_text, both_ends, column, temperature_text
 
 COLD_ROWS = 4
-LEFT_CELLS, MIDDLE_CELLS = 30, 32
-THREE_COLUMNS_WIDTH, LEFT_CELLS_OF_THREE = 78, 24
+LEFT_CELLS, MIDDLE_CELLS = 30, 34
+THREE_COLUMNS_WIDTH, LEFT_CELLS_OF_THREE = 78, 23
 _NAMED_MAX = 3
 
 
@@ -138,7 +138,8 @@ def figures(view: HomeView, status: Status, moment: Moment, width: int) -> str:
     lines = []
     for place in range(height):
         parts = [rows[place] if place < len(rows) else "" for rows in columns]
-        padded = [column(part, cells) for part, cells in zip(parts, widths, strict=False)]
+        # One cell stays free, so that neighbours never touch.
+        padded = [f"{column(part, cells - 1)} " for part, cells in zip(parts, widths, strict=False)]
         line = f" {''.join([*padded[: len(parts) - 1], parts[-1]])}"
         lines.append(safe_text(line.rstrip(), width))
     return "\n".join(lines)

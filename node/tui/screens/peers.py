@@ -38,6 +38,7 @@ from node.tui.widgets.marked_table import Column, MarkedTable, Row
 from node.tui.widgets.words import Words
 
 SYNC_REQUEST = "sync"
+LINE_CELLS = 200
 
 
 class PeersScreen(FactScreen):
@@ -202,7 +203,7 @@ class PeersScreen(FactScreen):
         elif self._spare is not None and self._spare.origin == peer.origin:
             lines += spare_lines(self._spare, peer.name, self._later_s(moment), width)
         lines += trouble_lines(view)
-        detail.show("\n".join(f" {safe_text(line, width)}" for line in lines))
+        detail.show("\n".join(f" {safe_text(line, LINE_CELLS)}" for line in lines))
 
     def on_data_table_row_highlighted(self) -> None:
         """Show what was selected in either list."""

@@ -21,6 +21,7 @@ from node.tui.text import age_text, both_ends, temperature_text
 from node.tui.widgets.marked_table import Row
 
 OWN_BROKER = "own"
+NARROW_WIDTH = 76  # of the heading; below it there is room for the outbox alone
 NO_PEER = N_("No other market yet. Pair one with: larder pair card")
 
 
@@ -63,7 +64,7 @@ def transfer_row(row: TransferRow) -> Row:
 def transfers_heading(view: PeersView, width: int) -> str:
     """Return the line above the hand-overs: their number, and how many of our facts nobody has confirmed."""
     waiting = ngettext("{count} event in outbox", "{count} events in outbox", view.outbox).format(count=view.outbox)
-    if view.seen.of:
+    if view.seen.of and width >= NARROW_WIDTH:
         waiting += _(", signed ones seen by {have} of {all}").format(have=view.seen.have, all=view.seen.of)
     return " " + both_ends(_("TRANSFERS   [Tab] other list"), waiting, max(1, width - 2))
 
