@@ -104,7 +104,7 @@ class _Session:
         self._counts = Counts()
         self._links: Links | None = None
         self._version = -1
-        self._peer_rows: list[object] = []
+        self._peer_rows: list[object] | None = None
         self._asked = Asked(jobs)
         self._storing = 0
         self._is_rolled_back = False

@@ -75,6 +75,19 @@ def test_one_side_that_can_be_reached_is_enough(tmp_path: Path) -> None:
         assert (row.is_up, row.address) == (False, "")
 
 
+def test_a_market_without_a_pair_has_what_its_broker_needs_and_no_trouble(tmp_path: Path) -> None:
+    harbour = a_market(tmp_path / "harbour", "Harbour")
+    with running(harbour, has_brokers=False):
+        for name in ("passwd", "acl", "broker-tls.pem"):
+            wait_until((harbour.places.broker / name).exists, name)
+        wait_until(lambda: harbour.health() is not None, "the file for screens")
+        health = harbour.health()
+        assert health is not None
+        assert health.links == []
+        assert harbour.trouble() == ""
+
+
+@pytest.mark.slow
 def test_the_embedded_broker_carries_the_same_facts(tmp_path: Path) -> None:
     harbour = a_market(tmp_path / "harbour", "Harbour", "embedded")
     mill_road = a_market(tmp_path / "mill", "Mill Road", "embedded")
@@ -179,6 +192,7 @@ def test_an_own_broker_that_delivers_nothing_leaves_the_others(
             agree(*markets)
 
 
+@pytest.mark.slow
 def test_without_any_broker_the_node_keeps_and_says_one_line(markets: tuple[Market, Market]) -> None:
     harbour, _mill_road = markets
     with running(harbour, has_brokers=False):
