@@ -162,18 +162,12 @@ def ours(tx: Transaction, transfer_id: Dot, way: str) -> TransferRow:
             N_("See them with: larder transfer list. What another market has just done may not have arrived yet."),
         )
     if row.way != way:
-        sentence = (
-            N_("{number} comes from {peer}; that step is theirs.")
-            if way == WAY_OUT
-            else N_("{number} goes to {peer}; that step is theirs.")
-        )
-        raise Refused(
-            "transfer.not_our_step",
-            sentence,
-            N_("Tell them the number; both markets see the same one."),
-            number=row.number,
-            peer=row.peer_name,
-        )
+        hint = N_("Tell them the number; both markets see the same one.")
+        if way == WAY_OUT:
+            words = N_("{number} comes from {peer}; that step is theirs.")
+        else:
+            words = N_("{number} goes to {peer}; that step is theirs.")
+        raise Refused("transfer.not_our_step", words, hint, number=row.number, peer=row.peer_name)
     return row
 
 
@@ -193,14 +187,8 @@ def expect(row: TransferRow, *states: State) -> None:
 
 def too_much(row: TransferRow, most_milli: int, sentence: str) -> Refused:
     """Return the refusal of a quantity, with the most that there is."""
-    return Refused(
-        "transfer.too_much",
-        sentence,
-        N_("Type at most that."),
-        item=row.item_name,
-        number=row.number,
-        most=said(most_milli, row.unit),
-    )
+    most, hint = said(most_milli, row.unit), N_("Type at most that.")
+    return Refused("transfer.too_much", sentence, hint, item=row.item_name, number=row.number, most=most)
 
 
 def said(quantity_milli: int, unit: Unit) -> str:

@@ -35,7 +35,7 @@ BYTES_PER_S, BYTES_BURST = 4_194_304.0, 8_388_608.0
 class Failure(NamedTuple):
     """How often in a row a peer did not give a block it claimed, and until when it is not asked for it again."""
 
-    count: int
+    in_a_row: int
     until_s: float
 
 
@@ -202,7 +202,7 @@ class Peers:
     def failed(self, peer: Peer, stream: bytes, now_s: float, rng: Random) -> None:
         """Remember that a peer did not give what it claims of a stream."""
         before = peer.failures.pop(stream, None)
-        count = 1 if before is None else before.count + 1
+        count = 1 if before is None else before.in_a_row + 1
         wait_s = min(2.0 ** (count - 1), RETRY_S_MAX) if count <= RETRIES_BEFORE_GIVING_UP else GIVEN_UP_S
         if len(peer.failures) >= FAILURES_KEPT_PER_PEER_MAX:
             # So many empty claims are no accident: the claim goes, and with it the reason to ask.

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
 
 from node import VERSION
@@ -79,14 +80,31 @@ def test_every_verb_has_a_help_under_its_own_name(verb: str) -> None:
     assert load(verb).help
 
 
+def every_command() -> dict[str, click.Command]:
+    """Return every verb by what is typed, those below another verb (`transfer offer`) as well."""
+    found: dict[str, click.Command] = {}
+    for verb in VERBS:
+        command = load(verb)
+        below = command.commands if isinstance(command, click.Group) else {}
+        found |= {f"{verb} {name}": each for name, each in below.items()} or {verb: command}
+    return found
+
+
+def takes(command: click.Command, name: str) -> bool:
+    return any(option.name == name for option in command.params)
+
+
 def test_every_verb_but_the_screen_speaks_json() -> None:
-    speaking = {verb for verb in VERBS if any(option.name == "json" for option in load(verb).params)}
-    assert speaking == set(VERBS) - {"tui"}
+    assert {typed for typed, command in every_command().items() if not takes(command, "json")} == {"tui"}
 
 
-def test_every_verb_that_writes_can_be_sent_again() -> None:
-    again = {verb for verb in VERBS if any(option.name == "action_id" for option in load(verb).params)}
-    assert again == {"receive", "sell", "issue", "discard", "count", "undo", "par"}
+def test_every_verb_that_appends_an_action_can_be_sent_again() -> None:
+    again = {typed for typed, command in every_command().items() if takes(command, "action_id")}
+    steps = ("accept", "cancel", "lost", "offer", "receive", "refuse", "return", "send", "withdraw")
+    assert again == {
+        *("receive", "sell", "issue", "discard", "count", "undo", "par", "plan", "recipe add"),
+        *(f"transfer {step}" for step in steps),
+    }
 
 
 def test_a_verb_that_is_not_in_the_table_cannot_be_loaded() -> None:
