@@ -1,7 +1,8 @@
 """The starter book: recipes of our own that every market has from its first day, the same on every node.
 
 Not the market's recipes (`node.ledger.read.recipes`). Every line names a food of the starter catalogue. Amounts are per
-four portions, what a kitchen book of that dish would say; they are no promise about nutrition.
+four portions, what a kitchen book of that dish would say; they are no promise about nutrition. A line is optional where
+the dish is the same dish without it: salt, garlic, herbs, lemon. Optional lines count for allergens all the same.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from node.domain.recipes import Recipe
 
 __all__ = ["BOOK_VERSION", "book_recipes"]
 
-BOOK_VERSION = 1
+BOOK_VERSION = 2
 """Raised whenever recipes.json changes. Ids are never removed and never given to another recipe."""
 
 _RECIPES = Path(__file__).parent / "recipes.json"

@@ -242,7 +242,7 @@ def test_what_another_market_has_is_named_and_never_planned_with(tmp_path: Path)
 
 def test_an_undeclared_food_is_planned_for_nobody_with_an_allergy(tmp_path: Path) -> None:
     with an_open_market(tmp_path) as store:
-        stocked(store, lentils=9_000_000, **{"tinned-tomatoes": 9_000_000, "oil-olive": 900_000})
+        stocked(store, lentils=9_000_000, **{"tomatoes": 9_000_000, "oil-olive": 900_000})
         proposal, _draft = kept(store, [Need(20, ("allergen:lupin",))])
         assert all(dish.recipe_id != "book/lentil-tomato-stew" for dish in proposal.plan.dishes)
         free, _draft = kept(store, [Need(20, ("word:pea",))])

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from node.domain.diets import Food, conflict
 from node.domain.recipes import Recipe, RecipeLine, is_plannable
 from node.domain.words import Unit
 from node.errors import Refused
@@ -17,6 +18,7 @@ from node.planner.cookbook import check_parent
 from node.planner.recipe_file import FILE_BYTES_MAX, read_recipe
 from tests.node.planner.builders import a_recipe
 
+FOODS = starter_foods()
 LINE = {"text": "300 g split peas", "item": "food/peas-split", "quantity": 300, "unit": "g"}
 SOUP = {"title": "Pea soup", "portions": 4, "lines": [LINE]}
 
@@ -95,6 +97,37 @@ def test_every_recipe_of_the_book_can_be_planned_with_the_starter_catalogue() ->
         for each in recipe.lines:
             assert each.item_id is not None
             assert words[each.unit] == starter_foods()[each.item_id].unit, recipe.recipe_id
+
+
+STAPLES = ("onions", "carrots", "potatoes", "rice-white", "lentils", "tomatoes", "oil-olive", "oil-rapeseed")
+
+
+def test_a_good_part_of_the_book_is_cooked_from_staples_and_little_else() -> None:
+    staples = {f"food/{name}" for name in (*STAPLES, "oil-sunflower")}
+    lacks = {
+        recipe.recipe_id: {each.item_id for each in recipe.lines if not each.optional} - staples
+        for recipe in book_recipes().values()
+        if recipe.meal == "main"
+    }
+    assert sum(1 for items in lacks.values() if not items) >= 5
+    assert sum(1 for items in lacks.values() if len(items) <= 1) >= 11
+    assert 2 * sum(1 for items in lacks.values() if len(items) <= 2) > len(lacks)
+
+
+def test_no_dish_of_the_book_hangs_on_a_seasoning_and_none_does_without_its_oil() -> None:
+    seasonings = {f"food/{name}" for name in ("garlic", "ginger", "salt", "basil", "parsley", "coriander", "lemons")}
+    for recipe in book_recipes().values():
+        for each in recipe.lines:
+            assert each.optional or each.item_id not in seasonings, recipe.recipe_id
+            assert not each.optional or not (each.item_id or "").startswith("food/oil"), recipe.recipe_id
+        assert sum(1 for each in recipe.lines if not each.optional) >= 2
+
+
+def test_what_a_dish_does_without_counts_for_allergens_all_the_same() -> None:
+    foods = {item_id: Food(item_id, item_id, food.allergens, item_id, True) for item_id, food in FOODS.items()}
+    greens = book_recipes()["book/sesame-greens-rice"]
+    assert next(each for each in greens.lines if each.item_id == "food/sesame-seeds").optional
+    assert conflict(greens, ["allergen:sesame"], foods) == ("ALLERGEN", "food/sesame-seeds")
 
 
 def test_a_portion_of_every_dish_of_the_book_has_a_plausible_weight() -> None:
