@@ -6,17 +6,29 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.domain.recipes import Recipe
+from node.planner.gathering import gather_small_dishes
 from node.planner.greedy import greedy
-from node.planner.plan import Limits
+from node.planner.plan import Limits, Plan, snapshot_id
 from node.planner.score import score
 from node.planner.validator import validate
-from tests.node.planner.builders import a_bucket, a_class, a_large_snapshot, a_line, a_recipe, a_snapshot
+from tests.node.planner.builders import (
+    a_bucket,
+    a_class,
+    a_dish,
+    a_large_snapshot,
+    a_line,
+    a_recipe,
+    a_snapshot,
+)
 from tests.node.planner.test_plan import shuffled
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -83,6 +95,68 @@ def test_a_small_pot_is_filled_up_with_others_who_like_it() -> None:
     portions = {dish.recipe_id: dish.portions for dish in greedy(snapshot).dishes}
     assert portions["r2"]["c2"] == 2
     assert sum(portions["r2"].values()) >= 6
+
+
+def test_a_pot_for_two_goes_where_a_larger_dish_feeds_them_too() -> None:
+    dishes = (soup("r1", "food/rice", batch_max=60), soup("r2", "food/spinach"), soup("r3", "food/peas", batch_max=30))
+    stock = (a_bucket("food/rice", 50_000_000), a_bucket("food/spinach", 300_000), a_bucket("food/peas", 50_000_000))
+    snapshot = a_snapshot(
+        recipes=dishes, stock=stock, classes=(a_class("c1", 60, ("r1", "r3")), a_class("c2", 2, ("r1", "r2", "r3")))
+    )
+    plan = Plan(
+        snapshot_id(snapshot),
+        "test/1",
+        (a_dish("r1", {"c1": 40}), a_dish("r2", {"c2": 2}), a_dish("r3", {"c1": 20})),
+    )
+    gathered = gather_small_dishes(plan, snapshot)
+    assert [(dish.recipe_id, dish.portions) for dish in gathered.dishes] == [
+        ("r1", {"c1": 40, "c2": 2}),
+        ("r3", {"c1": 20}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"stock": (a_bucket("food/rice", 4_000_000), a_bucket("food/spinach"))},  # not enough to feed them as well
+        {"recipes": (soup("r1", "food/rice", batch_max=40), soup("r2", "food/spinach"))},  # the pot is full
+        {"classes": (a_class("c1", 40, ("r1",)), a_class("c2", 2, ("r2",)))},  # they cannot eat it
+        {"stock": (a_bucket("food/rice", 50_000_000), a_bucket("food/spinach", 40_000_000, 0))},  # spinach is urgent
+    ],
+)
+def test_a_small_pot_stays_where_gathering_it_would_cost_somebody_something(more: dict[str, Any]) -> None:
+    fields: dict[str, Any] = {
+        "recipes": (soup("r1", "food/rice"), soup("r2", "food/spinach")),
+        "stock": (a_bucket("food/rice", 50_000_000), a_bucket("food/spinach", 300_000)),
+        "classes": (a_class("c1", 40, ("r1", "r2")), a_class("c2", 2, ("r1", "r2"))),
+    }
+    snapshot = a_snapshot(**(fields | more))
+    plan = Plan(snapshot_id(snapshot), "test/1", (a_dish("r1", {"c1": 40}), a_dish("r2", {"c2": 2})))
+    assert gather_small_dishes(plan, snapshot) == plan
+    without = a_snapshot(**fields)
+    moved = gather_small_dishes(msgspec.structs.replace(plan, snapshot_id=snapshot_id(without)), without)
+    assert len(moved.dishes) == 1
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 10_000), days=st.integers(1, 3))
+def test_gathering_costs_nothing_breaks_nothing_and_feeds_the_same_people(seed: int, days: int) -> None:
+    snapshot = a_large_snapshot(seed, recipes=25, lots=60, classes=6, days=days, kinds=20)
+    with patch("node.planner.greedy.gather_small_dishes", lambda plan, _snapshot: plan):
+        before = greedy(snapshot)
+    after = greedy(snapshot)
+    assert score(after, snapshot) <= score(before, snapshot)
+    assert _eaten(after) == _eaten(before)
+    assert validate(after, snapshot).word == validate(before, snapshot).word
+
+
+def _eaten(plan: Plan) -> dict[tuple[str, str, str], int]:
+    eaten: dict[tuple[str, str, str], int] = {}
+    for dish in plan.dishes:
+        for label, portions in dish.portions.items():
+            key = dish.day, dish.meal, label
+            eaten[key] = eaten.get(key, 0) + portions
+    return eaten
 
 
 def test_another_day_leaves_what_is_expired() -> None:
