@@ -8,10 +8,13 @@ from __future__ import annotations
 import msgspec
 
 from node.domain.diets import Need
+from node.domain.words import UNIT_WORDS
 from node.language import _, ngettext
 from node.planner.drafts import Draft
+from node.planner.misses import Miss
 from node.planner.score import SCORE_TERMS
 from node.planner.view import AcceptedRow, PlanView
+from node.planner.words import miss_line
 
 
 class DishAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +42,25 @@ class AcceptedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     missing: str
 
 
+class LackAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An ingredient of which there is too little, in thousandths of `unit`."""
+
+    item_id: str
+    name: str
+    unit: str
+    missing_milli: int
+
+
+class MissAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A recipe that nearly fits. `is_more`: so many portions more of a dish that is planned."""
+
+    recipe_id: str
+    title: str
+    portions: int
+    is_more: bool
+    lacks: list[LackAnswer]
+
+
 class PlanAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What `larder plan --json` prints. `source` is `here` or `central`; empty where nothing was planned."""
 
@@ -61,6 +83,7 @@ class PlanAnswer(msgspec.Struct, frozen=True, kw_only=True):
     accepted_plan: str | None
     accepted: list[AcceptedAnswer]
     short: list[str]
+    misses: list[MissAnswer]
     kept_private: int
 
 
@@ -109,7 +132,18 @@ def plan_answer(view: PlanView, kept: int) -> PlanAnswer:
             for row in view.accepted
         ],
         short=list(view.short),
+        misses=[_miss(each) for each in view.misses],
         kept_private=kept,
+    )
+
+
+def _miss(miss: Miss) -> MissAnswer:
+    lacks = [
+        LackAnswer(item_id=each.item_id, name=each.name, unit=UNIT_WORDS[each.unit], missing_milli=each.missing_milli)
+        for each in miss.lacks
+    ]
+    return MissAnswer(
+        recipe_id=miss.recipe_id, title=miss.title, portions=miss.portions, is_more=miss.is_more, lacks=lacks
     )
 
 
@@ -139,6 +173,7 @@ def plan_lines(view: PlanView) -> list[str]:
     ]
     if not view.rows:
         lines += _empty_lines(draft)
+    lines += [_("nearly: {miss}").format(miss=miss_line(miss)) for miss in view.misses]
     lines += [_("look: {question}").format(question=question) for question in view.questions]
     lines += view.planner_words
     lines.append(

@@ -22,6 +22,7 @@ from node.planner.central.health import read_planner_health
 from node.planner.cookbook import all_recipes
 from node.planner.drafts import CENTRAL, Draft, newest_draft, offered_draft
 from node.planner.explain import Explainer
+from node.planner.misses import Miss, nearest_misses
 from node.planner.plan import PlannedDish, snapshot_id
 from node.planner.words import amount_text, fault_text, uses_first
 from node.settings import load_settings
@@ -58,7 +59,7 @@ class PlanView:
     """The draft to show (None: nothing was planned), its rows, who made it and why, and what is accepted.
 
     `is_accepted` says that the draft is the accepted plan already; `questions` are the faults a person decides about,
-    `planner_words` the central planner's reasons, as it put them.
+    `planner_words` the central planner's reasons, as it put them. `misses` are what could nearly feed the rest.
     """
 
     draft: Draft | None
@@ -73,6 +74,7 @@ class PlanView:
     accepted_plan: AcceptedPlan | None
     accepted: tuple[AcceptedRow, ...]
     short: tuple[str, ...]
+    misses: tuple[Miss, ...]
 
 
 def plan_view(connection: sqlite3.Connection, places: Places, moment: Moment, draft: Draft | None = None) -> PlanView:
@@ -92,7 +94,7 @@ def plan_view(connection: sqlite3.Connection, places: Places, moment: Moment, dr
         for dish in each.dishes
     )
     if shown is None or shown.plan is None:
-        return PlanView(None, False, "", "", (), (), (), 0, 0, plan, accepted, short)
+        return PlanView(None, False, "", "", (), (), (), 0, 0, plan, accepted, short, ())
     explainer = Explainer(shown.plan, shown.snapshot)
     names = [f"{dish.recipe_id}" for dish in shown.plan.dishes]
     meals = len(shown.snapshot.days) * len(shown.snapshot.meals)
@@ -111,6 +113,7 @@ def plan_view(connection: sqlite3.Connection, places: Places, moment: Moment, dr
         accepted_plan=plan,
         accepted=accepted,
         short=short,
+        misses=nearest_misses(shown.plan, shown.snapshot),
     )
 
 

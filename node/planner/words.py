@@ -13,6 +13,7 @@ from node.domain.quantity import format_quantity
 from node.domain.words import Unit
 from node.language import _, decimal_mark, ngettext
 from node.planner.explain import LineNeed, Used, Why, WhyNot
+from node.planner.misses import Miss
 from node.planner.plan import LATER_DAY, Fault, Snapshot
 from node.planner.points import Points
 from node.text import safe_text
@@ -99,6 +100,13 @@ def why_not_lines(found: WhyNot) -> list[str]:
             )
         )
     return lines
+
+
+def miss_line(miss: Miss) -> str:
+    """Return a nearest miss as a sentence: `Lentil and tomato stew for 40 lacks Olive oil 0.3 l`."""
+    lacks = ", ".join(f"{each.name} {amount_text(each.missing_milli, each.unit)}" for each in miss.lacks)
+    said = _("{title} for {portions} more lacks {lacks}") if miss.is_more else _("{title} for {portions} lacks {lacks}")
+    return said.format(title=miss.title, portions=miss.portions, lacks=lacks)
 
 
 def day_text(snapshot: Snapshot, last_day: int) -> str:

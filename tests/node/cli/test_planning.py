@@ -53,6 +53,18 @@ def test_a_store_without_a_dish_says_what_to_do(harbour: Places) -> None:
     assert any(line.startswith("no recipe fits what is here") for line in said)
 
 
+def test_where_too_little_fits_the_nearest_misses_are_said(harbour: Places) -> None:
+    for name, quantity in (("lentils", "25"), ("tomatoes", "18"), ("onions", "8"), ("carrots", "6")):
+        lines(harbour, "receive", f"food/{name}", quantity, "--yes")
+    said = lines(harbour, "plan", "--portions", "40")
+    assert "nearly: Lentil and tomato stew for 40 lacks Olive oil 0.3 l" in said
+    misses = answer(harbour, "plan")["misses"]
+    assert 1 < len(misses) <= 5
+    lack = {"item_id": "food/oil-olive", "name": "Olive oil", "unit": "ml", "missing_milli": 300_000}
+    stew = next(each for each in misses if each["recipe_id"] == "book/lentil-tomato-stew")
+    assert (stew["portions"], stew["is_more"], stew["lacks"]) == (40, False, [lack])
+
+
 def test_a_plan_feeds_everybody_and_names_its_source(kitchen: Places) -> None:
     made = answer(kitchen, "plan", "--portions", "20", "--without", "nuts=2", "--without", "vegan=3")
     assert (made["source"], made["made_by"], made["reason"]) == ("here", "made here", "no central planner is set")
