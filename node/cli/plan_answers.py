@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
-from node.domain.diets import Need
+from node.domain.allergens import ALLERGENS
+from node.domain.diets import DIET_WORDS, Need
 from node.domain.words import UNIT_WORDS
 from node.language import _, ngettext
 from node.planner.drafts import Draft
@@ -85,10 +86,11 @@ class PlanAnswer(msgspec.Struct, frozen=True, kw_only=True):
     short: list[str]
     misses: list[MissAnswer]
     kept_private: int
+    planned_nothing: int
 
 
-def plan_answer(view: PlanView, kept: int) -> PlanAnswer:
-    """Return the plan for JSON. `kept` is how many people leave something out."""
+def plan_answer(view: PlanView, needs: list[Need]) -> PlanAnswer:
+    """Return the plan for JSON: of what people leave out only for how many it is."""
     draft = view.draft
     return PlanAnswer(
         day=draft.snapshot.day if draft else "",
@@ -133,7 +135,8 @@ def plan_answer(view: PlanView, kept: int) -> PlanAnswer:
         ],
         short=list(view.short),
         misses=[_miss(each) for each in view.misses],
-        kept_private=kept,
+        kept_private=sum(need.people for need in needs),
+        planned_nothing=_planned_nothing(needs),
     )
 
 
@@ -201,20 +204,48 @@ def _accepted_line(row: AcceptedRow) -> str:
 
 def need_lines(needs: list[Need], *, is_named: bool) -> list[str]:
     """Say what is left out: exactly what it covers where it was just typed, else only for how many people."""
-    if not is_named:
-        kept = sum(need.people for need in needs)
+    if is_named:
+        return [_unknown_line(need) if need.unknown else _covered_line(need) for need in needs]
+    lines = []
+    kept = sum(need.people for need in needs)
+    if kept:
         text = ngettext(
             "{count} person leaves something out (kept on this computer; erase with --forget)",
             "{count} people leave something out (kept on this computer; erase with --forget)",
             kept,
         )
-        return [text.format(count=kept)] if kept else []
-    lines = []
-    for need in needs:
-        covered = "; ".join(_covered(token) for token in need.avoid)
-        text = ngettext("for {count} person: {covered}", "for {count} people: {covered}", need.people)
-        lines.append(text.format(count=need.people, covered=covered))
+        lines.append(text.format(count=kept))
+    nothing = _planned_nothing(needs)
+    if nothing:
+        text = ngettext(
+            "{count} person of these is planned nothing: nothing here can tell which food that is",
+            "{count} people of these are planned nothing: nothing here can tell which food that is",
+            nothing,
+        )
+        lines.append(text.format(count=nothing))
     return lines
+
+
+def _planned_nothing(needs: list[Need]) -> int:
+    return sum(need.people for need in needs if need.unknown)
+
+
+def _covered_line(need: Need) -> str:
+    covered = "; ".join(_covered(token) for token in need.avoid)
+    text = ngettext("for {count} person: {covered}", "for {count} people: {covered}", need.people)
+    return text.format(count=need.people, covered=covered)
+
+
+def _unknown_line(need: Need) -> str:
+    text = ngettext(
+        "nothing here can tell which food holds {words}: this person is planned nothing; known words are {known},"
+        " and any word of a food's name",
+        "nothing here can tell which food holds {words}: these {count} people are planned nothing; known words are"
+        " {known}, and any word of a food's name",
+        need.people,
+    )
+    words = ", ".join(f"'{word}'" for word in need.unknown)
+    return text.format(words=words, count=need.people, known=", ".join((*ALLERGENS, *DIET_WORDS)))
 
 
 def _covered(token: str) -> str:

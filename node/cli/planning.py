@@ -155,8 +155,7 @@ def _tell_plan(desk: Desk, market: Writing, needs: list[Need], *, is_named: bool
 
 
 def _answer_plan(desk: Desk, view: PlanView, needs: list[Need], *, is_named: bool) -> None:
-    kept = sum(need.people for need in needs)
-    answer(desk, plan_answer(view, kept), [*plan_lines(view), *need_lines(needs, is_named=is_named)])
+    answer(desk, plan_answer(view, needs), [*plan_lines(view), *need_lines(needs, is_named=is_named)])
 
 
 def _explain(desk: Desk, dish_named: str | None, recipe_named: str | None) -> None:

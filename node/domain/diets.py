@@ -85,7 +85,7 @@ _NOT_DECIDED = frozenset(
     ]
 )
 ANIMAL_OR_OPEN = _MEAT | _SEAFOOD | _DAIRY_AND_EGGS | _NOT_DECIDED
-_DIET_WORDS = {
+DIET_WORDS = {
     "vegan": "vegan",
     "vegetarian": "vegetarian",
     "meat": "no-meat",
@@ -102,6 +102,7 @@ _FORBIDDEN = {
 # Ways of eating that a list of ingredients cannot decide: how an animal was killed, what a kitchen was used for.
 _UNDECIDABLE = frozenset({"halal", "kosher", "organic", "fair", "keto", "diabetic", "low-salt", "fodmap"})
 
+_UNKNOWN = "unknown:"
 _WORD = re.compile(r"[^\W_]+(?:[ -][^\W_]+)*\Z")
 _PARTS = re.compile(r"[^\W_]+")
 
@@ -117,14 +118,22 @@ class Food(NamedTuple):
 
 
 class Need(NamedTuple):
-    """So many people who avoid all of these: `allergen:CODE`, `diet:NAME` or `word:WORD`, sorted."""
+    """So many people who avoid all of these, sorted: `allergen:CODE`, `diet:NAME`, `word:WORD` or `unknown:WORD`."""
 
     people: int
     avoid: tuple[str, ...]
 
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Return the words nothing here can decide: these people are planned no dish at all."""
+        return tuple(token.removeprefix(_UNKNOWN) for token in self.avoid if token.startswith(_UNKNOWN))
+
 
 class Conflict(NamedTuple):
-    """Why somebody cannot eat a recipe: a code of the validator, and the food that decides it (its name)."""
+    """Why somebody cannot eat a recipe: a code of the validator, and the food that decides it (its name).
+
+    `food` is empty where nothing here can tell which food it is.
+    """
 
     code: str
     food: str
@@ -133,7 +142,8 @@ class Conflict(NamedTuple):
 def read_needs(typed: Iterable[str], foods: Iterable[Food]) -> list[Need]:
     """Read what was typed as `nuts=2`, `milk,eggs=1`, `mushrooms`. Raises Refused for what could not be kept.
 
-    A word that is neither an allergen nor a diet must be in the name of some food, or it would promise nothing.
+    A word that is neither an allergen, nor a diet, nor in the name of some food is kept as unknown: nothing here can
+    tell what holds it, so everything might.
     """
     known = list(foods)
     counts: dict[tuple[str, ...], int] = {}
@@ -165,6 +175,9 @@ def conflict(recipe: Recipe, avoid: Iterable[str], foods: Mapping[str, Food]) ->
     found: list[Conflict] = []
     for token in avoid:
         kind, _mark, word = token.partition(":")
+        if kind == "unknown":
+            found.append(Conflict("DIET", ""))
+            continue
         for line in recipe.lines:
             food = foods.get(line.item_id or "")
             name = food.name if food else line.text
@@ -199,8 +212,8 @@ def _stem(word: str) -> str:
 def _tokens(word: str, foods: list[Food]) -> list[str]:
     if word in _ALLERGEN_WORDS:
         return [f"allergen:{code}" for code in _ALLERGEN_WORDS[word]]
-    if word in _DIET_WORDS:
-        return [f"diet:{_DIET_WORDS[word]}"]
+    if word in DIET_WORDS:
+        return [f"diet:{DIET_WORDS[word]}"]
     if not _WORD.match(word) or len(word) > WORD_CHARACTERS_MAX:
         raise Refused(
             "need.unreadable",
@@ -208,10 +221,5 @@ def _tokens(word: str, foods: list[Food]) -> list[str]:
             N_("Type an allergen, vegan, vegetarian, meat, pork, alcohol, or one word of a food's name."),
         )
     if word in _UNDECIDABLE or not any(has_word(food.search, word) for food in foods):
-        raise Refused(
-            "need.not_decidable",
-            N_("Nothing here can tell which food that word leaves out, so it would promise nothing."),
-            N_("Use one of {allergens}, vegan, vegetarian, meat, pork, alcohol, or a word of a food's name."),
-            allergens=", ".join(ALLERGENS),
-        )
+        return [f"{_UNKNOWN}{word}"]
     return [f"word:{word}"]

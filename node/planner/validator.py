@@ -201,9 +201,9 @@ def _people(case: _Case) -> Iterator[Fault]:
         for label in sorted(label for label, portions in dish.portions.items() if portions):
             place = f"{path}.portions.{label}"
             found = case.private.conflict(label, recipe) if case.private else None
-            if found is not None:
+            if found is not None and found.food:
                 yield Fault(found.code, place, _CONFLICTS[found.code], {"title": recipe.title, "food": found.food})
-            elif dish.recipe_id not in menus[label] or (case.private and label not in case.private.needs):
+            elif found or dish.recipe_id not in menus[label] or (case.private and label not in case.private.needs):
                 yield Fault("DIET", place, N_("{title} is nothing for class {label}."), _pair(recipe.title, label))
 
 

@@ -122,6 +122,24 @@ def test_why_and_why_not(kitchen: Places) -> None:
     assert len(every) == made["left_out"]
 
 
+def test_who_avoids_what_nothing_here_knows_is_planned_nothing(kitchen: Places) -> None:
+    said = lines(kitchen, "plan", "--portions", "20", "--without", "zebrafruit=2", "--without", "halal")
+    start = "nothing here can tell which food holds"
+    (two,) = [line for line in said if line.startswith(f"{start} 'zebrafruit': these 2 people are planned nothing;")]
+    assert "known words are gluten, " in two
+    assert any(line.startswith(f"{start} 'halal': this person is planned nothing;") for line in said)
+    assert "look: 3 portions are missing." in said
+    assert b"unknown:zebrafruit" in kitchen.private_db.read_bytes()
+    files = [path for path in kitchen.root.rglob("*") if path.is_file() and path != kitchen.private_db]
+    assert not [path for path in files if b"zebrafruit" in path.read_bytes()]
+    again = answer(kitchen, "plan")
+    assert (again["unserved"], again["kept_private"], again["planned_nothing"]) == (3, 3, 3)
+    assert sum(dish["portions"] for dish in again["dishes"]) == 17
+    shown = "\n".join(lines(kitchen, "plan"))
+    assert "3 people of these are planned nothing" in shown
+    assert "zebrafruit" not in shown
+
+
 def test_forgetting_leaves_no_word(kitchen: Places) -> None:
     lines(kitchen, "plan", "--portions", "20", "--without", "lupin=2")
     assert b"lupin" in kitchen.private_db.read_bytes()
@@ -133,7 +151,7 @@ def test_forgetting_leaves_no_word(kitchen: Places) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["--without", "halal=2"], "need.not_decidable"),
+        (["--without", "zebra\x1bfruit=2"], "need.unreadable"),
         (["--without", "nuts=0"], "need.people"),
         (["--without", "nuts=41"], "need.more_than_portions"),
         (["--day", "2020-01-01"], "plan.day"),

@@ -1,4 +1,4 @@
-"""What people avoid: undeclared is unsafe, optional counts too, and a word that decides nothing is refused."""
+"""What people avoid: undeclared is unsafe, optional counts too, and a word that decides nothing leaves no dish."""
 
 from __future__ import annotations
 
@@ -92,12 +92,20 @@ def test_shellfish_is_both_of_its_codes() -> None:
     assert read_needs(["shellfish"], STARTER) == [Need(1, ("allergen:crustaceans", "allergen:molluscs"))]
 
 
+@pytest.mark.parametrize("word", ["halal", "kosher", "zebrafruit", "low-salt"])
+def test_a_word_nothing_here_can_decide_is_kept_and_leaves_no_dish_at_all(word: str) -> None:
+    (need,) = read_needs([f"{word},nuts=2"], STARTER)
+    assert need == Need(2, ("allergen:nuts", f"unknown:{word}"))
+    assert need.unknown == (word,)
+    known = {food.item_id: food for food in STARTER}
+    water = a_recipe("r1", a_line("food/carrots"))
+    assert conflict(water, need.avoid, known) == Conflict("DIET", "")
+    assert conflict(water, ("allergen:nuts",), known) is None
+
+
 @pytest.mark.parametrize(
     ("typed", "error_id"),
     [
-        ("halal", "need.not_decidable"),
-        ("kosher=2", "need.not_decidable"),
-        ("unobtainium", "need.not_decidable"),
         ("nuts=0", "need.people"),
         ("nuts=-1", "need.people"),
         ("nuts=two", "need.people"),
@@ -111,7 +119,7 @@ def test_shellfish_is_both_of_its_codes() -> None:
         (",".join(["nuts"] * 21), "need.too_many"),
     ],
 )
-def test_what_would_promise_nothing_is_refused(typed: str, error_id: str) -> None:
+def test_what_is_not_a_word_or_no_number_is_refused(typed: str, error_id: str) -> None:
     with pytest.raises(Refused) as refused:
         read_needs([typed], STARTER)
     assert error_id == refused.value.error_id

@@ -208,13 +208,15 @@ def test_no_word_of_a_need_is_in_any_file_of_the_market(tmp_path: Path) -> None:
 
         store.act("item", add)
         needs = [Need(3, ("allergen:lupin", "allergen:sulphites")), Need(1, ("diet:vegan", "word:zimtcanarys"))]
-        kept(store, needs)
-        accepted(store, needs)
+        needs.append(Need(2, ("unknown:zebracanary",)))
+        proposal, _draft = kept(store, needs)
+        assert [(fault.code, fault.values) for fault in proposal.verdict.faults] == [("COVERAGE", {"count": 2})]
+        accepted(store, needs, yes=frozenset({"plan.questions"}))
         rows = store.reader.execute("SELECT label, people FROM diet_class ORDER BY label").fetchall()
         assert sum(people for _label, people in rows) == 20
     raw = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"vegetable-rice" in raw  # the plan is there
-    for canary in (b"allergen:", b"diet:vegan", b"word:", b"zimtcanarys"):
+    for canary in (b"allergen:", b"diet:vegan", b"word:", b"zimtcanarys", b"unknown:", b"zebracanary"):
         assert canary not in raw
 
 

@@ -34,6 +34,11 @@ def test_people_who_can_eat_the_same_are_one_class_and_the_rest_eat_everything()
     assert found.private.needs["c2"] == (Need(1, ("word:walnut", "word:lentil")), Need(2, ("allergen:nuts",)))
 
 
+def test_people_of_whom_nothing_can_be_told_have_no_recipe() -> None:
+    found = classes_for(10, [Need(2, ("unknown:zebrafruit",))], RECIPES, FOODS)
+    assert found.classes == (DietClass("c1", 8, ALL), DietClass("c2", 2, ()))
+
+
 def test_two_sets_of_needs_with_equal_classes_cannot_be_told_apart() -> None:
     # Crustaceans and sesame are in nothing here, and what declares nothing is left out for both.
     one = classes_for(10, [Need(2, ("allergen:crustaceans",))], RECIPES, FOODS)

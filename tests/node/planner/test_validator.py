@@ -201,6 +201,11 @@ def test_a_diet_of_the_staff_side_is_found_even_where_the_class_list_allows_the_
     assert codes(validate(a_plan(GOOD), GOOD, private=private(("word:rice",), ()))) == ["DIET"]
 
 
+def test_a_dish_for_somebody_nothing_can_be_said_about_is_refused_without_a_reason_made_up() -> None:
+    (fault,) = validate(a_plan(GOOD), GOOD, private=private(("unknown:zebrafruit",), ())).faults
+    assert (fault.code, fault.text.format(**fault.values)) == ("DIET", "r1 is nothing for class c1.")
+
+
 def test_missing_stock_names_the_food_and_its_lots() -> None:
     fault = SMALLEST["STOCK"].faults[0]
     assert fault.text.format(**fault.values) == "r1 needs more food/rice than is free: 0.001 kg of 1 kg missing (R-1)."
