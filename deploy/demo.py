@@ -74,6 +74,8 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
         parser.error(_("--seconds takes a number above 0"))
     has_terminal = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     options.plain = options.plain or not has_terminal
+    if options.outage and not options.plain:
+        parser.error(_("--outage goes with --plain; the screen has it among its commands (Ctrl+P)"))
     if options.plain and options.seconds is None:
         options.seconds = SECONDS_DEFAULT
     return options
