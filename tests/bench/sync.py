@@ -69,6 +69,11 @@ def merge_figures(found: dict[str, Measured], count: int) -> list[Figure]:
     return [
         Figure("merge", ours["merge_s"], "s", "pycrdt, saved and folded", found["pycrdt"]["merge_s"]),
         Figure("merge", ours["merge_s"], "s", "loro, saved and folded", found["loro"]["merge_s"]),
+        # What others do on the same computer reaches the time of the clock first, the processor's hardly.
+        *(
+            Figure("merge, processor time", ours["cpu_s"], "s", f"{peer}, saved and folded", found[peer]["cpu_s"])
+            for peer in ("pycrdt", "loro")
+        ),
         Figure(
             "merge rate",
             received / ours["merge_s"],

@@ -144,7 +144,7 @@ def merge(make: Callable[[int], Replica], folder: Path, count: int) -> dict[str,
     for replica, file in zip(replicas, files, strict=True):
         replica.load(*file.execute("SELECT body FROM saved").fetchone())
     wire = deflated = 0
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     # Every taker says first what it has, as the markets' beacons do.
     versions = [replica.version() for replica in replicas]
     updates = {(giver, taker): replicas[giver].since(versions[taker]) for giver, taker in DIRECTIONS}
@@ -153,7 +153,7 @@ def merge(make: Callable[[int], Replica], folder: Path, count: int) -> dict[str,
         # None of a giver's list was here before, so its entries count from zero.
         _save(files[taker], update, movement_rows(giver, entries))
         checkpoint_if_due(files[taker], paths[taker])
-    merge_s = time.perf_counter() - began
+    merge_s, cpu_s = time.perf_counter() - began, time.process_time() - worked
     for update in updates.values():
         wire += len(update)
         deflated += len(zlib.compress(update, 6))
@@ -162,7 +162,7 @@ def merge(make: Callable[[int], Replica], folder: Path, count: int) -> dict[str,
         file.close()
         check_folded(path, count)
     disk = max(path.stat().st_size for path in paths)
-    return {"merge_s": merge_s, "wire": wire, "wire_deflated": deflated, "disk": disk}
+    return {"merge_s": merge_s, "cpu_s": cpu_s, "wire": wire, "wire_deflated": deflated, "disk": disk}
 
 
 def _paths(folder: Path) -> list[Path]:
