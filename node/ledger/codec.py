@@ -257,7 +257,7 @@ def _decoded_group(
         facts = cast(list[Fact], list(map(known.value, *fields)))
     except msgspec.ValidationError as error:
         raise BodyRefused("a field has a value of another kind") from error
-    return list(map(Event, dots, hlcs[1:], _naturals(group[4], count), facts))
+    return list(map(Event._make, zip(dots, hlcs[1:], _naturals(group[4], count), facts, strict=True)))
 
 
 _MISSING = object()

@@ -189,7 +189,7 @@ class _Intake:
                     " VALUES (?, ?, ?, 0, 0, ?, 0)",
                     (header.stream, header.origin, purpose, NO_BLOCK_BEFORE),
                 )
-            last_hlc = max((event.hlc for event in body.events), default=header.hlc_base)
+            last_hlc = max([event.hlc for event in body.events], default=header.hlc_base)
             store_block(self._connection, block, last_hlc=last_hlc)
             replaced = self._replace_pending(block) if header.origin == self._us else 0
             if not replaced:
