@@ -7,6 +7,7 @@ own threads and come back as messages.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sqlite3
@@ -175,6 +176,8 @@ class LarderApp(Navigation):
 
 def run(places: Places, *, who: int = 0) -> int:
     """Show the screen until the person leaves and return the exit code: 0, or 1 with a sentence on stderr."""
+    # What the imports made stays for good: without this the first paint pays for looking through all of it once more.
+    gc.freeze()
     try:
         bring_up_to_date(places)
     except LarderError as error:

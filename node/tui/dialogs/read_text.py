@@ -20,6 +20,7 @@ class ReadText(Dialog[None]):
     """Answers nothing."""
 
     AUTO_FOCUS = "#scroll"
+    CSS = "#scroll { height: auto; max-height: 65vh; scrollbar-size: 0 0; }"
 
     def __init__(self, title: str, lines: Sequence[str]) -> None:
         super().__init__()

@@ -48,6 +48,18 @@ class PeersScreen(FactScreen):
     title_words = N_("Peers and transfers")
     BINDINGS = bindings_of(PEERS)
     AUTO_FOCUS = "#transfers"
+    # Here and not in the style sheet of all screens: read with the first visit, not with the first paint of Home.
+    CSS = """
+    #peers-lists { height: 1fr; }
+    #peers { height: auto; max-height: 6; min-height: 2; }
+    #transfers-heading { height: 1; text-wrap: nowrap; }
+    #transfers { min-height: 3; }
+    PeersScreen #detail { max-height: 8; }
+    PeersScreen.-low #detail { max-height: 4; }
+    PeersScreen.-wide #peers-body { layout: horizontal; }
+    PeersScreen.-wide #peers-lists { width: 80; }
+    PeersScreen.-wide #detail { height: 1fr; max-height: 100%; }
+    """
 
     def __init__(self) -> None:
         super().__init__()

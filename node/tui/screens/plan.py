@@ -44,6 +44,19 @@ class PlanScreen(FactScreen):
     title_words = N_("Plan meals")
     BINDINGS = bindings_of(PLAN)
     AUTO_FOCUS = "#dishes"
+    # Here and not in the style sheet of all screens: read with the first visit, not with the first paint of Home.
+    CSS = """
+    #source { height: auto; max-height: 4; }
+    #people { height: 1; text-wrap: nowrap; }
+    #dishes { min-height: 3; }
+    PlanScreen #portions { width: 6; }
+    PlanScreen #detail { max-height: 10; }
+    PlanScreen.-low #source { max-height: 2; }
+    PlanScreen.-low #detail { max-height: 4; }
+    PlanScreen.-wide #plan-body { layout: horizontal; }
+    PlanScreen.-wide #dishes { width: 80; }
+    PlanScreen.-wide #detail { height: 1fr; max-height: 100%; }
+    """
 
     def __init__(self) -> None:
         super().__init__()
