@@ -14,12 +14,13 @@ from node.actions.once import done_before, find_action, finish, is_of_home
 from node.domain.quantity import format_quantity
 from node.domain.words import Basis, DiscardReason, MoveKind, Unit
 from node.errors import N_, Refused
-from node.language import decimal_mark
+from node.language import _, decimal_mark
 from node.ledger.append import Appender
 from node.ledger.events import Moved
 from node.ledger.read import (
     DoneAction,
     Movement,
+    TransferRow,
     last_actions,
     movements_of_action,
     reserved_of_lot,
@@ -42,21 +43,35 @@ HAND_OVER_HINTS = {
     handing.RETURN: N_("Correct the new lot with larder count."),
     handing.LOSE: N_("If it turns up, {peer} takes it in, and the loss no longer counts."),
 }
+# What people decided about a plan has its own way back. Hand-overs use two of these words too; their events tell.
+PLAN_HINTS = {
+    "accept": N_("Take the accepted plan back with: larder plan --withdraw"),
+    "withdraw": N_("Accept a plan again with: larder plan --accept"),
+    "cook": N_("Correct the stock: larder count for what is left, larder receive for what was not used."),
+}
+_PLAN_KEPT = {
+    "accept": N_("the plan accepted since then stays; take it back with: larder plan --withdraw"),
+    "withdraw": N_("the plan withdrawn since then stays so; accept one again with: larder plan --accept"),
+}
 _SAFETY_REASONS = frozenset({DiscardReason.USE_BY, DiscardReason.COLD_CHAIN, DiscardReason.RECALL})
 
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """An action that was taken back, and the movements that it had made."""
+    """An action that was taken back, and the movements that it had made.
+
+    `kept` says what was done about a plan since and stays, and how to take that back; empty where there is nothing.
+    """
 
     verb: str
     action_id: bytes
     movements: tuple[Movement, ...]
+    kept: str = ""
 
 
 def preview(connection: sqlite3.Connection, *, who: int, target: bytes | None = None) -> Undone:
     """Return what an undo would take back now. Raises Refused with the reason why it cannot."""
-    action = _target(connection, who, target)
+    action, kept = _target(connection, who, target)
     if action.is_undone:
         raise Refused("undo.already", N_("That was undone already."), N_("Nothing was changed."))
     if is_of_home(connection, action):
@@ -68,7 +83,7 @@ def preview(connection: sqlite3.Connection, *, who: int, target: bytes | None = 
     before = movements_of_action(connection, action)
     for movement in before:
         _check_may_go_back(connection, movement)
-    return Undone(action.verb, action.action_id, tuple(before))
+    return Undone(action.verb, action.action_id, tuple(before), kept)
 
 
 def undo(tx: Transaction, *, action_id: bytes, who: int, target: bytes | None = None) -> Undone:
@@ -97,21 +112,40 @@ def undo(tx: Transaction, *, action_id: bytes, who: int, target: bytes | None = 
     return planned
 
 
-def _target(connection: sqlite3.Connection, who: int, target: bytes | None) -> DoneAction:
+def _target(connection: sqlite3.Connection, who: int, target: bytes | None) -> tuple[DoneAction, str]:
+    """Return what to take back, and what was done about a plan since and is passed over."""
     if target is not None:
         action = find_action(connection, target)
-        if action is not None and action.verb in HAND_OVER_HINTS:
-            raise _hand_over(connection, action)
-        if action is not None and action.verb in UNDOABLE_VERBS:
-            return action
-    else:
-        for action in last_actions(connection, who, UNDO_ACTIONS_MAX, verbs=(*UNDOABLE_VERBS, *HAND_OVER_HINTS)):
-            if action.verb in HAND_OVER_HINTS:
-                # Silently taking back what was done before it would undo something nobody thinks of.
-                raise _hand_over(connection, action)
-            if not action.is_undone:
-                return action
-    raise Refused(
+        if action is not None:
+            _refuse_what_has_its_own_way_back(connection, action)
+            if action.verb in UNDOABLE_VERBS:
+                return action, ""
+        raise _nothing()
+    passed: DoneAction | None = None
+    for action in last_actions(connection, who, UNDO_ACTIONS_MAX, verbs=(*UNDOABLE_VERBS, *HAND_OVER_HINTS, "cook")):
+        if action.verb in _PLAN_KEPT and transfer_of_event(connection, action.first) is None:
+            # It moved no goods, so what was done before it is still the last thing on the shelves.
+            passed = passed or action
+            continue
+        # Silently taking back what was done before it would undo something nobody thinks of.
+        _refuse_what_has_its_own_way_back(connection, action)
+        if not action.is_undone:
+            return action, _(_PLAN_KEPT[passed.verb]) if passed else ""
+    if passed is not None:
+        raise _plan(passed)
+    raise _nothing()
+
+
+def _refuse_what_has_its_own_way_back(connection: sqlite3.Connection, action: DoneAction) -> None:
+    row = transfer_of_event(connection, action.first) if action.verb in HAND_OVER_HINTS else None
+    if row is not None:
+        raise _hand_over(action, row)
+    if action.verb in PLAN_HINTS:
+        raise _plan(action)
+
+
+def _nothing() -> Refused:
+    return Refused(
         "undo.nothing",
         N_("There is nothing to undo."),
         N_("Undo reaches back over the last {most} things that you did yourself."),
@@ -119,9 +153,13 @@ def _target(connection: sqlite3.Connection, who: int, target: bytes | None) -> D
     )
 
 
-def _hand_over(connection: sqlite3.Connection, action: DoneAction) -> Refused:
-    row = transfer_of_event(connection, action.first)
-    assert row is not None
+def _plan(action: DoneAction) -> Refused:
+    return Refused(
+        "undo.plan", N_("That was a decision about a plan; undo does not take it back."), PLAN_HINTS[action.verb]
+    )
+
+
+def _hand_over(action: DoneAction, row: TransferRow) -> Refused:
     return Refused(
         "undo.hand_over",
         N_("The last thing was a step of hand-over {number} with {peer}; undo does not take it back."),

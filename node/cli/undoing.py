@@ -21,7 +21,10 @@ HISTORY_DEFAULT = 50
 
 
 class UndoAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What `larder undo --json` prints: the action taken back, and the movements it had made."""
+    """What `larder undo --json` prints: the action taken back, and the movements it had made.
+
+    `kept` says what was done about a plan since and stays; empty where there is nothing.
+    """
 
     format: str = "larder-undo/1"
     saved: bool = True
@@ -29,6 +32,7 @@ class UndoAnswer(msgspec.Struct, frozen=True, kw_only=True):
     undone_action_id: str
     verb: str
     movements: list[MovementAnswer]
+    kept: str
 
 
 class HistoryAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +61,7 @@ def undo_verb(desk: Desk, target: str | None, action_id: bytes) -> None:
             movements=[
                 msgspec.structs.replace(movement_answer(movement), is_taken_back=True) for movement in undone.movements
             ],
+            kept=undone.kept,
         )
         answer(desk, value, _undone_lines(undone, action_id))
 
@@ -71,6 +76,7 @@ def _undone_lines(undone: Undone, action_id: bytes) -> list[str]:
         )
         for movement in undone.movements
     ]
+    lines += [undone.kept] if undone.kept else []
     return [*lines, _("action {action_id}").format(action_id=action_id.hex())]
 
 

@@ -222,3 +222,42 @@ def test_planning_loads_no_network(kitchen: Places) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert process(kitchen, "plan").returncode == 0
+
+
+def test_undo_passes_over_what_was_decided_about_a_plan_and_says_so(kitchen: Places) -> None:
+    lines(kitchen, "sell", "food/garlic", "0.1")
+    lines(kitchen, "plan", "--portions", "20")
+    accepted = answer(kitchen, "plan", "--accept")
+    named = refusal(kitchen, "undo", "--action", accepted["action_id"])
+    assert (named["error"], named["hint"]) == ("undo.plan", "Take the accepted plan back with: larder plan --withdraw")
+    undone = answer(kitchen, "undo")
+    assert undone["verb"] == "sell"
+    assert undone["kept"] == "the plan accepted since then stays; take it back with: larder plan --withdraw"
+    assert answer(kitchen, "plan")["accepted_plan"] is not None
+    lines(kitchen, "sell", "food/garlic", "0.1")
+    assert answer(kitchen, "undo")["kept"] == ""
+    lines(kitchen, "sell", "food/garlic", "0.1")
+    lines(kitchen, "plan", "--withdraw")
+    said = lines(kitchen, "undo")
+    assert said[0].startswith("saved: taken back: sold Garlic 0.1 kg")
+    assert said[1] == "the plan withdrawn since then stays so; accept one again with: larder plan --accept"
+
+
+def test_undo_says_how_to_take_back_what_was_cooked_and_takes_nothing_older(kitchen: Places) -> None:
+    lines(kitchen, "plan", "--portions", "20")
+    lines(kitchen, "plan", "--accept")
+    (dish,) = answer(kitchen, "plan")["accepted"]
+    before = answer(kitchen, "plan", "--cook", dish["title"])
+    for arguments in ([], ["--action", before["action_id"]]):
+        said = refusal(kitchen, "undo", *arguments)
+        assert said["error"] == "undo.plan"
+        assert "larder count" in said["hint"]
+        assert "larder receive" in said["hint"]
+
+
+def test_undo_with_nothing_before_the_plan_says_how_to_take_the_plan_back(kitchen: Places) -> None:
+    lines(kitchen, "plan", "--portions", "20")
+    lines(kitchen, "plan", "--accept")
+    for _food in FOOD:
+        assert answer(kitchen, "undo")["verb"] == "receive"
+    assert refusal(kitchen, "undo")["error"] == "undo.plan"
