@@ -13,6 +13,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from node import clock
 from node.actions.keeping import bring_up_to_date
@@ -34,6 +35,8 @@ SAVING_TICK_S = 0.1
 # The library takes these for 80x25, whatever they are, and then lays out for ever: it hears 24 from the system.
 TERMINALS_WITHOUT_SIZE = frozenset({"dumb", "unknown"})
 EXIT_OK, EXIT_REFUSED = 0, 1
+# Set by the demo alone: the file that asks it to begin the outage, or to end it.
+DEMO_CONTROL = "LARDER_DEMO_CONTROL"
 
 
 class LarderApp(Navigation):
@@ -52,6 +55,8 @@ class LarderApp(Navigation):
         self.theme = theme_name(os.environ)
         self.animation_level = "none"
         self.unsaved: list[str] = []
+        control = os.environ.get(DEMO_CONTROL)
+        self._demo_control = Path(control) if control else None
         self._version: int | None = None
         self._judged_at_s = 0.0
         self._is_looking = False
@@ -89,11 +94,23 @@ class LarderApp(Navigation):
         """Show every key that acts here; Enter runs the selected one."""
         from node.tui.dialogs.commands import Commands
 
-        self.push_screen(Commands(self.front.name_of_keys, self.front.facts()), self._run_command)
+        is_demo = self._demo_control is not None
+        self.push_screen(Commands(self.front.name_of_keys, self.front.facts(), is_demo=is_demo), self._run_command)
 
     def _run_command(self, key_id: str | None) -> None:
         if key_id is not None:
             self.call_later(self.action_do, key_id)
+
+    def do_outage(self) -> None:
+        """Ask the demo behind this screen to begin the outage, or to end it; nothing where there is no demo."""
+        if self._demo_control is None:
+            return
+        try:
+            self._demo_control.touch()
+        except OSError as error:
+            self.front.say(_("The demo cannot be reached: {reason}").format(reason=error.strerror or str(error)))
+        else:
+            self.front.say(_("Asked the demo: the outage begins, or ends."))
 
     def do_undo(self) -> None:
         """Take back the last action of the person at work, at once; the line says what was appended."""

@@ -137,6 +137,9 @@ KEYS = (
 )
 # fmt: on
 
+DEMO_KEYS = (Key("outage", EVERYWHERE, "", "", "outage", N_("outage"), N_("Outage: start / end")),)
+"""What only the palette offers, and only while the demo is behind the screen."""
+
 FOOTERS = {
     HOME: ("help", "receive", "sell", "stock", "cold", "plan", "peers", "palette"),
     RECEIVE: ("receive.save", "new_item", "undo_in_field", "search", "back", "help"),
@@ -171,11 +174,12 @@ def documented_keys() -> list[tuple[str, str]]:
     return list(dict.fromkeys(pairs))
 
 
-def keys_of(screen: str) -> list[Key]:
+def keys_of(screen: str, *, is_demo: bool = False) -> list[Key]:
     """Return the keys that act on a screen: its own first, then those that act everywhere and mean the same here."""
     own = [key for key in KEYS if key.screen == screen]
     taken = {key.keys for key in own}
-    return own + [key for key in KEYS if key.screen == EVERYWHERE and key.keys not in taken]
+    everywhere = [key for key in KEYS if key.screen == EVERYWHERE and key.keys not in taken]
+    return [*own, *everywhere, *(DEMO_KEYS if is_demo else ())]
 
 
 def key_by_id(key_id: str) -> Key:
@@ -183,7 +187,7 @@ def key_by_id(key_id: str) -> Key:
     return _BY_ID[key_id]
 
 
-_BY_ID = {key.key_id: key for key in KEYS}
+_BY_ID = {key.key_id: key for key in (*KEYS, *DEMO_KEYS)}
 
 
 def bindings_of(screen: str) -> list[BindingType]:

@@ -30,9 +30,9 @@ class Commands(Dialog[str]):
         Binding("pageup", "move(-8)", show=False, priority=True),
     ]
 
-    def __init__(self, screen: str, facts: Facts) -> None:
+    def __init__(self, screen: str, facts: Facts, *, is_demo: bool = False) -> None:
         super().__init__()
-        self._keys = keys_of(screen)
+        self._keys = keys_of(screen, is_demo=is_demo)
         self._facts = facts
 
     def compose(self) -> ComposeResult:

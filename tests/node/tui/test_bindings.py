@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from textual.actions import parse
@@ -22,6 +23,8 @@ from node.tui.keys import (
     keys_of,
 )
 from node.tui.widgets.footer import footer_text
+from tests.node.tui.builders import a_market
+from tests.node.tui.driving import press, shows, text_of, the_screen, write
 from tests.node.tui.walking import dialog_classes, screen_classes
 
 ALLOWED = re.compile(r"f[1-9]|[a-z]|ctrl\+[a-z]|slash|question_mark|plus|minus|enter|escape|space|delete|tab")
@@ -150,6 +153,27 @@ def test_the_key_card_names_every_key_once() -> None:
 
     assert len(card) == len(set(card))
     assert {shown for shown, _help in card} == {key.shown for key in KEYS}
+
+
+async def test_the_outage_is_offered_only_while_the_demo_is_behind_the_screen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places, control = a_market(tmp_path / "data"), tmp_path / "control"
+    async with the_screen(places) as app:
+        await press(app, "ctrl+p")
+        await write(app, "outage")
+        assert "Outage: start / end" not in text_of(app)
+        await press(app, "escape")
+        app.action_do("outage")
+    assert not control.exists()
+    monkeypatch.setenv("LARDER_DEMO_CONTROL", str(control))
+    async with the_screen(places) as app:
+        await press(app, "ctrl+p")
+        await write(app, "outage")
+        await shows(app, "Outage: start / end")
+        await press(app, "enter")
+        await shows(app, "Asked the demo: the outage begins, or ends.")
+    assert control.exists()
 
 
 def test_nothing_of_the_screen_needs_a_module_that_is_not_there() -> None:
