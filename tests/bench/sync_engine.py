@@ -7,6 +7,7 @@ apart, `merge` opens their files and brings them together, so that it alone is m
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -44,5 +45,7 @@ def peak_rss_mb() -> float:
 
 if __name__ == "__main__":
     _name, _engine, _count, _per_block, _folder = sys.argv[1:]
+    # What the step before wrote must not have to reach the disk within the time of this one.
+    os.sync()
     found = step(_name, _engine, int(_count), int(_per_block), Path(_folder))
     print(json.dumps(found | {"peak_rss_mb": peak_rss_mb()}))
