@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from node.actions.requests import answered
 from node.clock import Moment
 from node.ledger import read
-from node.ledger.read.outbox import outbox_count
-from node.ledger.read.peers import PeerRow, SeenBy, seen_by
+from node.ledger.read.peers import PeerRow, SeenBy
 from node.ledger.refusals import refusals
 from node.places import Places
 from node.sync.health import SyncHealth
 from node.tui.queries import judged_day
-from node.tui.sharing import peers_now
+from node.tui.sharing import confirmed_now, peers_now
 
 TRANSFERS_MAX = 100
 SPARE_MAX = 12
@@ -52,11 +51,12 @@ class SpareView:
 def peers_view(connection: sqlite3.Connection, places: Places, moment: Moment, asked: int | None) -> PeersView:
     """Return what the screen shows; `asked` is the number of the last request to larder-node."""
     rows, live = peers_now(connection, places, moment)
+    seen, outbox = confirmed_now(connection, rows, live)
     return PeersView(
         rows,
         tuple(read.transfers(connection, limit=TRANSFERS_MAX)),
-        outbox_count(connection),
-        seen_by(connection),
+        outbox,
+        seen,
         sum(refusal.count for refusal in refusals(connection)),
         read.unknown_count(connection),
         answered(connection, asked) if asked is not None else None,

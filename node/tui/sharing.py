@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from node.clock import ClockQuality, Moment
 from node.language import N_, _
-from node.ledger.read.outbox import outbox_count
-from node.ledger.read.peers import PeerRow, SeenBy, peers, seen_by
+from node.ledger.read.outbox import confirmed_blocks, outbox_count, own_stream
+from node.ledger.read.peers import PeerRow, SeenBy, peers
 from node.places import Places
 from node.planner.central.health import PlannerHealth, read_planner_health
 from node.sync.health import HeardRow, SyncHealth, read_sync
@@ -47,10 +47,29 @@ ALONE = Sharing((), SeenBy(0, 0, is_pending=True), 0, PlannerHealth())
 
 def sharing(connection: sqlite3.Connection, places: Places, moment: Moment) -> Sharing:
     """Read it."""
-    rows, _live = peers_now(connection, places, moment)
+    rows, live = peers_now(connection, places, moment)
     rows = tuple(row for row in rows if not row.is_retired)
-    count = outbox_count(connection) if rows else 0
-    return Sharing(rows, seen_by(connection), count, read_planner_health(places))
+    seen, outbox = confirmed_now(connection, rows, live)
+    return Sharing(rows, seen, outbox if rows else 0, read_planner_health(places))
+
+
+def confirmed_now(
+    connection: sqlite3.Connection, rows: tuple[PeerRow, ...], live: SyncHealth | None
+) -> tuple[SeenBy, int]:
+    """Return who has all that we signed, and how many of our facts nobody confirmed; the live word is newer."""
+    ours = own_stream(connection)
+    confirmed = confirmed_blocks(connection, ours.stream)
+    heard = {row.node_id: row for row in live.heard} if live is not None else {}
+    members = [row for row in rows if row.is_member and not row.is_retired]
+    have = []
+    for row in members:
+        blocks = confirmed.get(row.origin, 0)
+        word = heard.get(row.node_id)
+        if word is not None and word.our_stream == ours.stream.hex():
+            blocks = max(blocks, word.our_blocks)
+        have.append(blocks)
+    seen = SeenBy(sum(blocks >= ours.blocks for blocks in have), len(members), ours.pending > 0)
+    return seen, outbox_count(connection, ours, max(have, default=0))
 
 
 def peers_now(

@@ -13,7 +13,7 @@ from node.errors import N_
 from node.language import _
 from node.planner.drafts import Draft
 from node.planner.making import PEOPLE_MAX, Proposal, accept_draft, keep_proposal
-from node.planner.private import load_needs
+from node.planner.private import keep_served, load_needs
 from node.text import safe_text
 from node.tui import plan_queries
 from node.tui.deciding import Decisions
@@ -206,7 +206,13 @@ class PlanScreen(FactScreen):
             self._decisions.write(
                 _("accept the plan"),
                 lambda tx, action_id, yes: accept_draft(
-                    tx, draft, load_needs(app.places), action_id=action_id, who=app.who, yes=yes
+                    tx,
+                    draft,
+                    load_needs(app.places),
+                    action_id=action_id,
+                    who=app.who,
+                    keep=partial(keep_served, app.places),
+                    yes=yes,
                 ),
                 lambda _plan_id: self.say(_("Accepted. Cook a dish with: larder plan --cook DISH")),
             )
