@@ -31,6 +31,7 @@ from node.ledger.append import Appender
 from node.ledger.events import Event, LotReceived, Moved
 from node.ledger.read import DoneAction, Item, find_lot, held_lots, lots, movements_of_action, reservations
 from node.ledger.read.goods import to_day
+from node.ledger.read.plans import plan_share
 from node.ledger.store import Transaction
 
 LOTS_PER_SALE_MAX = 1000
@@ -56,13 +57,18 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Sold:
-    """What went out, lot by lot. `oversold_milli` is the part that was not on the books."""
+    """What went out, lot by lot. `oversold_milli` is the part that was not on the books.
+
+    `plan_needs_milli` is what accepted plans still need of the item, `plan_lacks_milli` what is not here of that now.
+    """
 
     item: Item
     takes: tuple[Taken, ...]
     quantity_milli: int
     on_hand_after_milli: int
     oversold_milli: int
+    plan_needs_milli: int = 0
+    plan_lacks_milli: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +187,10 @@ def sell(
         events.append(appender.append(fact, who))
     finish(tx, events, action_id=action_id, verb="issue" if kind is MoveKind.ISSUE else "sell", who=who)
     taken = tuple(Taken(take.lot, take.quantity_milli) for take in takes)
-    return Sold(found, taken, quantity_milli, sum(lot.on_hand_milli for lot in ours) - quantity_milli, missing_milli)
+    left_milli = sum(lot.on_hand_milli for lot in ours) - quantity_milli
+    # A plan blocks nobody: staff decide, and are told what it lacks now.
+    plan = plan_share(tx.connection, today, found.item_id)
+    return Sold(found, taken, quantity_milli, left_milli, missing_milli, *plan)
 
 
 def discard(
@@ -300,7 +309,8 @@ def _sold_before(tx: Transaction, done: DoneAction) -> Sold:
     takes = tuple(Taken(_lot(tx, movement.lot_id), -movement.quantity_milli) for movement in before)
     on_hand = _on_hand(tx, found.item_id)
     oversold = sum(min(take.quantity_milli, max(0, -take.lot.on_hand_milli)) for take in takes)
-    return Sold(found, takes, sum(take.quantity_milli for take in takes), on_hand, oversold)
+    plan = plan_share(tx.connection, judged_day(tx.moment), found.item_id)
+    return Sold(found, takes, sum(take.quantity_milli for take in takes), on_hand, oversold, *plan)
 
 
 def _discarded_before(tx: Transaction, done: DoneAction) -> Discarded:

@@ -30,6 +30,7 @@ class SellAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What `larder sell --json` and `larder issue --json` print. Quantities in thousandths of `item.unit`.
 
     `lot_id` and `lot` are those of the first of `takes`; `oversold_milli` is the part that was not on the books.
+    `plan_needs_milli` is what accepted plans still need of the item, `plan_lacks_milli` what of that is not here now.
     """
 
     format: str
@@ -42,6 +43,8 @@ class SellAnswer(msgspec.Struct, frozen=True, kw_only=True):
     takes: list[TakenAnswer]
     on_hand_after_milli: int
     oversold_milli: int
+    plan_needs_milli: int
+    plan_lacks_milli: int
 
 
 @click.command("sell", help=_("Sell an item: first expired first, or from the lot named."))
@@ -128,6 +131,8 @@ def _value(sold: Sold, verb: str, action_id: bytes) -> SellAnswer:
         takes=takes,
         on_hand_after_milli=sold.on_hand_after_milli,
         oversold_milli=sold.oversold_milli,
+        plan_needs_milli=sold.plan_needs_milli,
+        plan_lacks_milli=sold.plan_lacks_milli,
     )
 
 
@@ -155,6 +160,12 @@ def _lines(sold: Sold, kind: MoveKind, earlier: Lot | None, action_id: bytes) ->
         lines.append(
             _("OVERSOLD {quantity} more than the books have; count this item").format(
                 quantity=quantity_text(sold.oversold_milli, unit)
+            )
+        )
+    if sold.plan_lacks_milli:
+        lines.append(
+            _("note: the accepted plan needs {need} of it and now lacks {lack}").format(
+                need=quantity_text(sold.plan_needs_milli, unit), lack=quantity_text(sold.plan_lacks_milli, unit)
             )
         )
     lines.append(_("on hand {quantity}").format(quantity=quantity_text(sold.on_hand_after_milli, unit)))

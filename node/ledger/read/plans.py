@@ -170,6 +170,15 @@ def item_stock(connection: sqlite3.Connection, today: date | None) -> dict[str, 
     }
 
 
+def plan_share(connection: sqlite3.Connection, today: date | None, item_id: str) -> tuple[int, int]:
+    """Return what the dishes still to cook need of one item, and how much of that is not here now, thousandths."""
+    planned = reserved_by_plans(connection, today).get(item_id, 0)
+    if not planned:
+        return 0, 0
+    usable = sum(each.usable_milli for each in lot_states(connection, today, item_id))
+    return planned, max(0, planned - usable)
+
+
 def short_items(connection: sqlite3.Connection, today: date | None) -> dict[str, int]:
     """Return what the accepted plans need beyond what is here: item id to thousandths."""
     return {item_id: each.short_milli for item_id, each in item_stock(connection, today).items() if each.short_milli}

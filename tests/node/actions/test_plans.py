@@ -25,7 +25,15 @@ from node.errors import NeedsYes, Refused
 from node.ledger.events import PlanAccepted
 from node.ledger.read import Item, item, lots
 from node.ledger.read.goods import to_day
-from node.ledger.read.plans import accepted_plans, find_dish, item_stock, open_dishes, reserved_by_plans, short_items
+from node.ledger.read.plans import (
+    accepted_plans,
+    find_dish,
+    item_stock,
+    open_dishes,
+    plan_share,
+    reserved_by_plans,
+    short_items,
+)
 from node.ledger.read.recipes import market_recipes
 from node.ledger.store import MarketStore
 from node.planner.cookbook import all_recipes
@@ -272,3 +280,34 @@ def test_too_many_lines_are_refused(tmp_path: Path) -> None:
     with an_open_market(tmp_path) as store, pytest.raises(Refused) as refused:
         added(store, *[a_line(RICE)] * 65)
     assert refused.value.error_id == "recipe.size"
+
+
+def test_a_sale_of_what_a_plan_needs_is_made_and_says_what_the_plan_lacks(tmp_path: Path) -> None:
+    with an_open_market(tmp_path) as store:
+        a_received_lot(store, food(store, RICE), 1_000_000)
+        a_received_lot(store, food(store, LENTILS), 1_000_000)
+        before = a_sale(store, food(store, RICE), 100_000)
+        assert (before.plan_needs_milli, before.plan_lacks_milli) == (0, 0)
+        an_accepted_plan(store, rice_dish(400_000))
+        enough = a_sale(store, food(store, RICE), 500_000)
+        assert (enough.plan_needs_milli, enough.plan_lacks_milli) == (400_000, 0)
+        action_id = new_action_id()
+        short = a_sale(store, food(store, RICE), 150_000, action_id=action_id)
+        assert (short.plan_needs_milli, short.plan_lacks_milli) == (400_000, 150_000)
+        again = a_sale(store, food(store, RICE), 150_000, action_id=action_id)
+        assert (again.plan_needs_milli, again.plan_lacks_milli) == (400_000, 150_000)
+        assert short.plan_lacks_milli == short_items(store.reader, TODAY)[RICE]
+        other = a_sale(store, food(store, LENTILS), 900_000)
+        assert (other.plan_needs_milli, other.plan_lacks_milli) == (0, 0)
+        (dish,) = open_dishes(store.reader, TODAY)
+        cooked(store, dish.dish_id, yes=frozenset({"dish.beyond_on_hand"}))
+        a_received_lot(store, food(store, RICE), 1_000_000)
+        assert a_sale(store, food(store, RICE), 900_000).plan_needs_milli == 0
+
+
+def test_what_a_plan_lacks_is_what_no_lot_that_may_be_used_holds(tmp_path: Path) -> None:
+    with an_open_market(tmp_path) as store:
+        a_received_lot(store, food(store, RICE), 1_000_000, use_by=TODAY)
+        an_accepted_plan(store, rice_dish(800_000), day=TODAY + timedelta(days=1))
+        assert plan_share(store.reader, TODAY, RICE) == (800_000, 0)
+        assert plan_share(store.reader, TODAY + timedelta(days=1), RICE) == (800_000, 800_000)

@@ -104,7 +104,11 @@ def test_a_plan_is_accepted_cooked_and_taken_out_of_the_stock(kitchen: Places) -
 def test_a_plan_short_of_stock_says_so(kitchen: Places) -> None:
     lines(kitchen, "plan", "--portions", "20")
     lines(kitchen, "plan", "--accept")
-    lines(kitchen, "sell", "food/rice-white", "9.5", "--yes")
+    sold = lines(kitchen, "sell", "food/rice-white", "9.5")
+    assert "note: the accepted plan needs 1.6 kg of it and now lacks 1.1 kg" in sold
+    issued = answer(kitchen, "issue", "food/rice-white", "0.1")
+    assert (issued["plan_needs_milli"], issued["plan_lacks_milli"]) == (1_600_000, 1_200_000)
+    lines(kitchen, "undo")
     said = "\n".join(lines(kitchen, "plan"))
     assert "SHORT: the accepted plan needs more than is here: White rice 1.1 kg" in said
     lines(kitchen, "plan", "--withdraw")
