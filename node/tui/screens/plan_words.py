@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from node.clock import Moment
+from node.errors import N_
 from node.language import _, ngettext
 from node.planner.drafts import CENTRAL, Draft
 from node.text import safe_text
@@ -14,7 +15,15 @@ DISH_CELLS = 40
 LINE_CELLS = 300
 LEFT_OUT_LINES, LEFT_OUT_LINES_WIDE = 1, 12
 PLANNER_CELLS = 40
-_UNSERVED, _WASTED_G = 1, 2  # places in the score (node.planner.score.SCORE_TERMS)
+# In the order of the score (node.planner.score.SCORE_TERMS): in what a plan is ahead of another.
+_AHEAD = (
+    N_("shares out more fairly"),
+    N_("leaves {theirs} portions unserved (this one {ours})"),
+    N_("lets {theirs} g expire unused (this one {ours} g)"),
+    N_("leaves less of what expires soon"),
+    N_("takes {theirs} dishes (this one {ours})"),
+    N_("takes {theirs} min of work (this one {ours})"),
+)
 
 
 def dish_rows(page: PlanPage) -> list[Row]:
@@ -41,7 +50,7 @@ def source_lines(page: PlanPage, moment: Moment) -> list[str]:
     if view.draft.source != CENTRAL:
         maker = _("THIS NODE at {time}").format(time=time_of_day(view.draft.made_ms, moment.quality))
     line = _("made by: {maker}, for {day}").format(maker=maker, day=view.draft.snapshot.day)
-    if view.source_reason:
+    if view.source_reason and page.other is None:
         line += f" ({safe_text(view.source_reason, LINE_CELLS)})"
     lines = [line]
     if view.accepted_plan is not None:
@@ -124,22 +133,15 @@ def _accepted_line(page: PlanPage) -> str:
 def _other_line(shown: Draft, other: Draft) -> str:
     if other.source != CENTRAL:
         return _("This is the central planner's plan. p shows the one made here.")
-    return _(
-        "The central planner {planner} offers another: feeds {theirs} (this one {ours}), {waste} g expire unused "
-        "({our_waste} g). p shows it."
-    ).format(
-        planner=safe_text(other.planner, PLANNER_CELLS),
-        theirs=_fed(other),
-        ours=_fed(shown),
-        waste=_term(other, _WASTED_G),
-        our_waste=_term(shown, _WASTED_G),
+    return _("The central planner {planner} offers another that {why}. p shows it.").format(
+        planner=safe_text(other.planner, PLANNER_CELLS), why=_better(shown, other)
     )
 
 
-def _fed(draft: Draft) -> int:
-    meals = len(draft.snapshot.days) * len(draft.snapshot.meals)
-    return draft.snapshot.people * meals - _term(draft, _UNSERVED)
-
-
-def _term(draft: Draft, place: int) -> int:
-    return draft.verdict.score[place] if place < len(draft.verdict.score) else 0
+def _better(shown: Draft, other: Draft) -> str:
+    """Say in what another plan is ahead: the first term of the score that differs, as the validator counted it."""
+    pairs = zip(_AHEAD, other.verdict.score, shown.verdict.score, strict=False)
+    for words, theirs, ours in pairs:
+        if theirs != ours:
+            return _(words).format(theirs=theirs, ours=ours)
+    return _("is as good")

@@ -108,7 +108,7 @@ async def test_a_better_plan_from_the_centre_is_a_line_until_somebody_looks_at_i
         dishes = text_of(app).count(" all ")
         offer_from_the_centre(app)
         await settled(app)
-        await shows(app, "The central planner city/9 offers another that leaves less of what expires soon.")
+        await shows(app, "The central planner city/9 offers another that leaves less of what expires")
         await shows(app, "made by: THIS NODE")
         assert text_of(app).count(" all ") == dishes
         await press(app, "p")
