@@ -16,6 +16,7 @@ import tempfile
 import termios
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,28 @@ def test_without_a_folder_it_uses_one_of_its_own_and_removes_it(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+def pears_sold_heard_of(folder: Path) -> tuple[int, ...]:
+    """Return how many sales at Mill Road are in Harbour's database, and in its own."""
+    found = []
+    for market in ("harbour", "mill-road"):
+        database = folder / market / "market" / "market.db"
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+            query = "SELECT count(*) FROM movement WHERE kind = 2 AND lot_stream IN (SELECT stream FROM lot"
+            found.append(connection.execute(f"{query} WHERE item_id = 'food/pears')").fetchone()[0])
+    return tuple(found)
+
+
+def ask_for_outage(master: int, has_shown: Callable[[str], bool]) -> None:
+    """Choose the demo's own command from the screen's list of all commands."""
+    os.write(master, b"\x10")
+    until(lambda: has_shown("commands"), "the list of commands")
+    os.write(master, b"outage")
+    until(lambda: has_shown("Outage: start / end"), "the demo's command")
+    os.write(master, b"\r")
+    until(lambda: has_shown("Asked the demo"), "the demo is asked")
+
+
+@pytest.mark.slow
 def test_on_a_terminal_it_opens_the_screen_and_gives_the_terminal_back(folder: Path) -> None:
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 80))
@@ -234,6 +257,11 @@ def test_on_a_terminal_it_opens_the_screen_and_gives_the_terminal_back(folder: P
     with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment) as demo:
         until(lambda: has_shown("Harbour"), "the screen shows the market")
         until(lambda: has_shown("fridge-1"), "the screen shows a linked device")
+        until(lambda: has_shown("") and pears_sold_heard_of(folder) == (0, 0), "both markets are there")
+        ask_for_outage(master, has_shown)
+        until(lambda: has_shown("") and pears_sold_heard_of(folder) == (0, 1), "Mill Road sells, Harbour is apart")
+        ask_for_outage(master, has_shown)
+        until(lambda: has_shown("") and pears_sold_heard_of(folder) == (1, 1), "Harbour hears of it afterwards")
         demo.terminate()
         until(lambda: has_shown("The markets lie in"), "the demo says where the markets lie")
     assert demo.returncode == 128 + signal.SIGTERM
