@@ -10,8 +10,9 @@ from node.planner.plan import LATER_DAY, Plan, Snapshot
 from node.planner.stock import FreeStock, grams
 
 SCORE_TERMS = ("worst_unserved_permille", "unserved", "wasted_g", "at_risk_kg_days", "dishes", "minutes")
-"""Stage by stage: the share (per mille) the worst class goes without, portions nobody gets, grams that expire unused
-within the plan's days, what is left that expires soon (kilograms times days of urgency), dishes, minutes at work."""
+"""Stage by stage: the share (per mille) the worst class goes without that has any dish, portions nobody gets, grams that
+expire unused within the plan's days, what is left that expires soon (kilograms times days of urgency), dishes, minutes
+at work."""
 
 PERMILLE = 1000
 
@@ -32,7 +33,12 @@ def score(plan: Plan, snapshot: Snapshot) -> tuple[int, ...]:
             stock.take(item_id, amount, day_of[dish.day])
     meals = len(snapshot.days) * len(snapshot.meals)
     unserved = {each.label: each.people * meals - served.get(each.label, 0) for each in snapshot.classes}
-    shares = [unserved[each.label] * PERMILLE // (each.people * meals) for each in snapshot.classes if each.people]
+    shares = [
+        unserved[each.label] * PERMILLE // (each.people * meals)
+        for each in snapshot.classes
+        # Where no recipe is for a class, no plan is better: it must not hide how the others are treated.
+        if each.people and each.recipes
+    ]
     wasted, at_risk = _left_over(snapshot, stock)
     return (max(shares, default=0), sum(unserved.values()), wasted, at_risk, len(plan.dishes), minutes)
 

@@ -69,6 +69,15 @@ def test_the_class_with_one_dish_gets_it_before_anybody_takes_it_away() -> None:
     assert {dish.recipe_id: dish.portions for dish in plan.dishes} == {"r1": {"c1": 10}, "r2": {"c2": 10}}
 
 
+def test_people_no_recipe_is_for_count_as_missing_and_do_not_hide_how_the_others_fare() -> None:
+    classes = (a_class("c1", 10, ("r1",)), a_class("c2", 2, ()))
+    snapshot = a_snapshot(stock=(a_bucket("food/rice", 500_000),), classes=classes)
+    plan = greedy(snapshot)
+    assert [dish.portions for dish in plan.dishes] == [{"c1": 5}]
+    assert score(plan, snapshot)[:2] == (500, 7)
+    assert [fault.values for fault in validate(plan, snapshot).faults] == [{"count": 7}]
+
+
 def test_nothing_is_planned_from_an_empty_store() -> None:
     assert greedy(a_snapshot(stock=())).dishes == ()
 
