@@ -155,7 +155,7 @@ def _nothing() -> Refused:
 
 def _plan(action: DoneAction) -> Refused:
     return Refused(
-        "undo.plan", N_("That was a decision about a plan; undo does not take it back."), PLAN_HINTS[action.verb]
+        "undo.plan", N_("That was something done with a plan; undo does not take it back."), PLAN_HINTS[action.verb]
     )
 
 

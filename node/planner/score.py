@@ -10,9 +10,9 @@ from node.planner.plan import LATER_DAY, Plan, Snapshot
 from node.planner.stock import FreeStock, grams
 
 SCORE_TERMS = ("worst_unserved_permille", "unserved", "wasted_g", "at_risk_kg_days", "dishes", "minutes")
-"""Stage by stage: the share (per mille) the worst class goes without that has any dish, portions nobody gets, grams that
-expire unused within the plan's days, what is left that expires soon (kilograms times days of urgency), dishes, minutes
-at work."""
+"""Stage by stage: the share (per mille) the worst class goes without that has any dish, portions nobody gets, grams
+that expire unused within the plan's days, what is left that expires soon (kilograms times days of urgency), dishes,
+minutes at work."""
 
 PERMILLE = 1000
 
