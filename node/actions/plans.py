@@ -17,7 +17,7 @@ from node.domain.lots import Dot, Lot, Take
 from node.domain.quantity import format_quantity
 from node.domain.words import Basis, DiscardReason, MoveKind
 from node.errors import N_, NeedsYes, Refused
-from node.language import decimal_mark
+from node.language import _, decimal_mark
 from node.ledger.append import Appender
 from node.ledger.events import DishCooked, DishPlanned, Event, Moved, PlanAccepted, PlanWithdrawn
 from node.ledger.read.plans import AcceptedDish, accepted_plans, find_dish, lot_states
@@ -167,5 +167,19 @@ def _takes(tx: Transaction, needed: dict[str, int]) -> tuple[list[Take], dict[st
 
 
 def _said(tx: Transaction, missing: dict[str, int]) -> str:
-    found = [(known_item(tx, item_id), milli) for item_id, milli in missing.items()]
-    return ", ".join(f"{item.name} {format_quantity(milli, item.unit, decimal_mark())}" for item, milli in found)
+    """Name what is missing, and what of it is there and may not be used."""
+    today = judged_day(tx.moment)
+    said = []
+    for item_id, milli in missing.items():
+        found = known_item(tx, item_id)
+        blocked = {each.blocked for each in lot_states(tx.connection, today, item_id) if each.blocked}
+        reasons = f" ({', '.join(_(_BLOCKED[reason]) for reason in sorted(blocked))})" if blocked else ""
+        said.append(f"{found.name} {format_quantity(milli, found.unit, decimal_mark())}{reasons}")
+    return ", ".join(said)
+
+
+_BLOCKED = {
+    "past_use_by": N_("some is past its use-by date"),
+    "held": N_("some is on hold"),
+    "recalled": N_("some was recalled"),
+}

@@ -7,12 +7,13 @@ What somebody leaves out is kept in the private file alone, and no answer here s
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 
 import click
 import msgspec
 
 from node import clock
-from node.actions.plans import Cooked, cook_dish, withdraw_plan
+from node.actions.plans import Cooked, withdraw_plan
 from node.cli.asking import act_after_questions
 from node.cli.desk import Desk, Writing, reading, writing
 from node.cli.options import as_json, confirmed, repeatable
@@ -25,10 +26,11 @@ from node.errors import N_, LocalFault, Refused
 from node.language import _
 from node.ledger.read.goods import item
 from node.planner.cookbook import find_recipe
+from node.planner.cooking import cook_planned
 from node.planner.drafts import Draft, forget_drafts, newest_draft, offered_draft
 from node.planner.explain import Explainer
 from node.planner.making import accept_draft, keep_proposal, propose
-from node.planner.private import forget_needs, keep_needs, load_needs
+from node.planner.private import forget_needs, keep_needs, keep_served, load_needs, load_served
 from node.planner.snapshot import all_foods
 from node.planner.view import PlanView, plan_view
 from node.planner.words import amount_text, why_lines, why_not_line, why_not_lines
@@ -195,7 +197,9 @@ def _accept(desk: Desk, action_id: bytes, *, is_yes: bool) -> None:
         plan_id = act_after_questions(
             market,
             "plan",
-            lambda tx, who, said: accept_draft(tx, draft, needs, action_id=action_id, who=who, yes=said),
+            lambda tx, who, said: accept_draft(
+                tx, draft, needs, action_id=action_id, who=who, keep=partial(keep_served, desk.places), yes=said
+            ),
             is_yes=is_yes,
         )
         assert draft.plan is not None
@@ -234,10 +238,15 @@ def _cook(desk: Desk, named: str, action_id: bytes, *, is_yes: bool) -> None:
                 titles=", ".join(row.title for row in rows) or "-",
             )
         row = found[0]
+        avoided = [
+            each.avoid for each in load_served(desk.places, row.dish.plan_id) if each.recipe_id == row.dish.recipe_id
+        ]
         cooked = act_after_questions(
             market,
             "plan",
-            lambda tx, who, said: cook_dish(tx, action_id=action_id, who=who, dish=row.dish.dish_id, yes=said),
+            lambda tx, who, said: cook_planned(
+                tx, action_id=action_id, who=who, dish=row.dish.dish_id, avoided=avoided, yes=said
+            ),
             is_yes=is_yes,
         )
         lines = [

@@ -7,7 +7,7 @@ the rule that nothing is accepted that was not judged against the stock and the 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -25,11 +25,12 @@ from node.errors import N_, LarderError, NeedsYes, Refused
 from node.language import error_text
 from node.ledger.events import PlanAccepted
 from node.ledger.read.goods import to_day
+from node.ledger.read.plans import accepted_plans
 from node.ledger.store import Transaction
 from node.planner.cookbook import all_recipes
 from node.planner.drafts import HERE, Draft, keep_draft
 from node.planner.greedy import greedy
-from node.planner.people import Classes, classes_for
+from node.planner.people import Classes, Served, classes_for
 from node.planner.plan import Plan, Snapshot, Verdict, snapshot_id
 from node.planner.snapshot import foods_of, take_snapshot, usable_recipes
 from node.planner.validator import validate
@@ -91,12 +92,14 @@ def accept_draft(
     *,
     action_id: bytes,
     who: int,
+    keep: Callable[[Dot, Sequence[Served]], None],
     yes: frozenset[str] = frozenset(),
 ) -> Dot:
     """Accept a draft as a person's decision and return the plan's name.
 
-    It is judged against the stock, the recipes and the needs of now. Raises Refused with the first reason against it,
-    and NeedsYes `plan.questions` where a person has to decide.
+    It is judged against the stock, the recipes and the needs of now. `keep` is told for whom its dishes are, before
+    the commit. Raises Refused with the first reason against it, and NeedsYes where a person has to decide:
+    `plan.accepted_already`, `plan.questions`.
     """
     done = done_before(tx, action_id)
     if done is not None:
@@ -105,7 +108,9 @@ def accept_draft(
         raise Refused(
             "plan.unreadable", N_("That proposal could not be read."), N_("Plan again: larder plan --portions N")
         )
-    snapshot, _classes, verdict = judge_now(tx.connection, draft, needs, tx.moment)
+    if "plan.accepted_already" not in yes:
+        _ask_where_accepted(tx, draft.plan)
+    snapshot, classes, verdict = judge_now(tx.connection, draft, needs, tx.moment)
     if verdict.word == "reject":
         raise Refused(
             "plan.rejected",
@@ -137,7 +142,34 @@ def accept_draft(
         verdict.word,
         list(verdict.score),
     )
-    return accept_plan(tx, action_id=action_id, who=who, accepted=fact, dishes=dishes)
+    plan_id = accept_plan(tx, action_id=action_id, who=who, accepted=fact, dishes=dishes)
+    keep(plan_id, served_by(draft.plan, classes))
+    return plan_id
+
+
+def served_by(plan: Plan, classes: Classes) -> list[Served]:
+    """Return for whom each dish is, one entry for each kind of people in a class who leave something out."""
+    return [
+        Served(dish.recipe_id, dish.meal, portions, need.avoid)
+        for dish in plan.dishes
+        for label, portions in sorted(dish.portions.items())
+        for need in classes.private.needs.get(label, ())
+        if portions and need.avoid
+    ]
+
+
+def _ask_where_accepted(tx: Transaction, plan: Plan) -> None:
+    """Ask where the same dishes are accepted already: a second press of the key would reserve their food twice."""
+    wanted = sorted((dish.day, dish.meal, dish.recipe_id, dish.total) for dish in plan.dishes)
+    for accepted in accepted_plans(tx.connection):
+        dishes = [(dish.day.isoformat(), dish.meal, dish.recipe_id, dish.portions) for dish in accepted.dishes]
+        if wanted and not accepted.is_withdrawn and sorted(dishes) == wanted:
+            raise NeedsYes(
+                "plan.accepted_already",
+                N_("The same dishes are accepted already for {day}."),
+                N_("Say yes only if they are to be cooked a second time."),
+                day=accepted.day.isoformat(),
+            )
 
 
 def judge_now(

@@ -17,6 +17,15 @@ from node.planner.plan import DietClass
 CLASSES_MAX = 100
 
 
+class Served(NamedTuple):
+    """Portions of a dish of an accepted plan that go to people of a class, and what one kind of them leaves out."""
+
+    recipe_id: str
+    meal: str
+    portions: int
+    avoid: tuple[str, ...]
+
+
 class PrivateNeeds(NamedTuple):
     """What the staff process alone knows: who hides behind each label, and the foods to judge by."""
 

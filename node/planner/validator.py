@@ -10,13 +10,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from node.domain.diets import Conflict
 from node.domain.quantity import format_quantity
 from node.domain.recipes import amounts, is_plannable
 from node.errors import N_
 from node.planner.envelope import EnvelopeError, read_proposal
 from node.planner.kitchen import eaters, smallest_pot
 from node.planner.people import PrivateNeeds
-from node.planner.plan import RULES_VERSION, Fault, Plan, PlannedDish, Recipe, Snapshot, Verdict, snapshot_id
+from node.planner.plan import (
+    RULES_VERSION,
+    Fault,
+    Plan,
+    PlannedDish,
+    Recipe,
+    Snapshot,
+    Verdict,
+    snapshot_id,
+)
 from node.planner.score import PERMILLE, score
 from node.planner.stock import FreeStock
 
@@ -202,9 +212,14 @@ def _people(case: _Case) -> Iterator[Fault]:
             place = f"{path}.portions.{label}"
             found = case.private.conflict(label, recipe) if case.private else None
             if found is not None and found.food:
-                yield Fault(found.code, place, _CONFLICTS[found.code], {"title": recipe.title, "food": found.food})
+                yield conflict_fault(found, place, recipe.title)
             elif found or dish.recipe_id not in menus[label] or (case.private and label not in case.private.needs):
                 yield Fault("DIET", place, N_("{title} is nothing for class {label}."), _pair(recipe.title, label))
+
+
+def conflict_fault(found: Conflict, path: str, title: str) -> Fault:
+    """Return what a conflict with somebody's needs is called. It names the food, never the need."""
+    return Fault(found.code, path, _CONFLICTS[found.code], {"title": title, "food": found.food})
 
 
 _CONFLICTS = {
@@ -220,21 +235,23 @@ def _pair(title: str, label: str) -> dict[str, str | int]:
 
 def _food(case: _Case) -> Iterator[Fault]:
     stock = FreeStock(case.snapshot.stock)
-    said: set[str] = set()
     for path, dish in case.dishes():
+        doubtful: dict[str, list[str]] = {}
         for item_id, amount in sorted(amounts(case.recipes[dish.recipe_id], dish.total).items()):
             uses, missing = stock.take(item_id, amount, case.day_of[dish.day])
             if missing:
                 yield from _blocked(case, path, dish, item_id, missing)
-            for state in sorted({use.bucket.state for use in uses if use.bucket.state} - said):
-                said.add(state)
-                code, text = _STATES[state]
-                yield Fault(code, path, text, {"title": case.title(dish), "name": _name(case, item_id)})
+            for state in {use.bucket.state for use in uses if use.bucket.state}:
+                doubtful.setdefault(state, []).append(_name(case, item_id))
+        # Every food is named: whoever looks at one label alone would trust the others.
+        for doubt, names in sorted(doubtful.items()):
+            code, text = _STATES[doubt]
+            yield Fault(code, path, text, {"title": case.title(dish), "name": ", ".join(names)})
 
 
-_STATES = {
-    "not_judged": ("CLOCK_UNSET", N_("The clock is not set: look at the label of {name} before cooking {title}.")),
-    "past_best_before": ("BEST_BEFORE", N_("{title} uses {name} that is past its best-before date.")),
+_STATES: dict[str, tuple[str, str]] = {
+    "not_judged": ("CLOCK_UNSET", N_("The clock is not set: before cooking {title} look at the labels of {name}.")),
+    "past_best_before": ("BEST_BEFORE", N_("{title} uses food that is past its best-before date: {name}.")),
 }
 
 

@@ -53,7 +53,12 @@ def kept(store: MarketStore, needs: list[Need] | None = None, people: int = 20) 
 def accepted(store: MarketStore, needs: list[Need] | None = None, *, yes: frozenset[str] = frozenset()) -> Dot:
     draft = offered_draft(store.reader)
     assert draft is not None
-    return store.act("plan", lambda tx: accept_draft(tx, draft, needs or [], action_id=new_action_id(), who=0, yes=yes))
+    return store.act(
+        "plan",
+        lambda tx: accept_draft(
+            tx, draft, needs or [], action_id=new_action_id(), who=0, keep=lambda _plan, _served: None, yes=yes
+        ),
+    )
 
 
 def test_a_plan_is_made_kept_and_accepted(tmp_path: Path) -> None:
@@ -249,3 +254,16 @@ def test_an_undeclared_food_is_planned_for_nobody_with_an_allergy(tmp_path: Path
         assert all(dish.recipe_id != "book/lentil-tomato-stew" for dish in proposal.plan.dishes)
         free, _draft = kept(store, [Need(20, ("word:pea",))])
         assert [dish.recipe_id for dish in free.plan.dishes] == ["book/lentil-tomato-stew"]
+
+
+def test_the_same_dishes_are_accepted_a_second_time_only_after_a_question(tmp_path: Path) -> None:
+    with an_open_market(tmp_path) as store:
+        stocked(store)
+        kept(store)
+        accepted(store)
+        with pytest.raises(NeedsYes) as question:
+            accepted(store)
+        assert question.value.error_id == "plan.accepted_already"
+        assert len(accepted_plans(store.reader)) == 1
+        accepted(store, yes=frozenset({"plan.accepted_already", "plan.questions"}))
+        assert len(accepted_plans(store.reader)) == 2
