@@ -68,6 +68,7 @@ class ItemAtAnswer(msgspec.Struct, frozen=True, kw_only=True):
     lot_count: int
     next_use_by: date | None
     next_best_before: date | None
+    is_date_checked: bool
 
 
 class StockAtAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,6 +240,8 @@ def _at_line(row: read.SpareRow) -> str:
         parts.append(_("use by {day}").format(day=row.next_use_by.isoformat()))
     elif row.next_best_before is not None:
         parts.append(_("best before {day}").format(day=row.next_best_before.isoformat()))
+    if not row.is_date_checked:
+        parts.append(_("dates not checked"))
     return ", ".join(parts)
 
 
@@ -255,6 +258,7 @@ def _at_answer(row: read.SpareRow) -> ItemAtAnswer:
         lot_count=row.lots,
         next_use_by=row.next_use_by,
         next_best_before=row.next_best_before,
+        is_date_checked=row.is_date_checked,
     )
 
 

@@ -1,7 +1,7 @@
 """What another market has and what it could spare, as far as its facts have arrived here; always with its age.
 
 Not a promise: only the market itself knows what was sold since. Owns invariant 5 for what is seen of a peer: old facts
-carry their age, and food whose date is past, or cannot be judged, is not shown as spare.
+carry their age, food whose date is past is not shown as spare, and a date that nobody can judge is said to be unchecked.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class SpareRow:
     """What a market has of an item, quantities in thousandths of `unit`.
 
     `usable_milli` is on hand less what is past its date or on hold; `spare_milli` is that less what is reserved and
-    less the market's own par level, never below zero.
+    less the market's own par level, never below zero. `is_date_checked` False: the clock is not set, so a date counts
+    for nothing here and somebody must look at the labels.
     """
 
     item_id: str
@@ -48,6 +49,7 @@ class SpareRow:
     spare_milli: int
     next_use_by: date | None
     next_best_before: date | None
+    is_date_checked: bool
 
 
 def last_heard(connection: sqlite3.Connection, origin: bytes, moment: Moment) -> LastHeard | None:
@@ -72,12 +74,12 @@ def stock_at(
 ) -> list[SpareRow]:
     """Return what a market had on hand when its facts were last heard, by name; `text` narrows by words of the name.
 
-    `today` None says that the clock is not set; then nothing with a date counts as usable.
+    `today` None says that the clock is not set; then no date is judged, and rows with one say so.
     """
     words = text.lower().split()[:8]
     rows = connection.execute(_STOCK_AT, {"origin": origin, "day": to_day(today), "limit": _ITEMS_MAX}).fetchall()
     named = [row for row in rows if all(word in f"{row[1]} {row[0]}".lower() for word in words)]
-    return [_spare_row(connection, origin, row) for row in named[: min(limit, ROWS_MAX)]]
+    return [_spare_row(connection, origin, row, today) for row in named[: min(limit, ROWS_MAX)]]
 
 
 def spare(connection: sqlite3.Connection, origin: bytes, today: date | None) -> list[SpareRow]:
@@ -93,7 +95,8 @@ WITH RECURSIVE {HELD_LOTS}, reserved(stream, seq, milli) AS (
   WHERE sender = :origin AND reserved_milli > 0 GROUP BY 1, 2
 ), mine AS (
   SELECT l.*, coalesce(r.milli, 0) AS reserved, h.stream IS NULL AND l.on_hand_milli > 0
-    AND (coalesce(l.use_by, l.best_before) IS NULL OR coalesce(l.use_by, l.best_before) >= :day) IS TRUE AS is_usable
+    AND (:day IS NULL OR coalesce(l.use_by, l.best_before) IS NULL OR coalesce(l.use_by, l.best_before) >= :day)
+    AS is_usable
   FROM lot l LEFT JOIN held h ON h.stream = l.stream AND h.seq = l.seq
   LEFT JOIN reserved r ON r.stream = l.stream AND r.seq = l.seq
   WHERE l.member = :origin AND l.is_open = 1
@@ -106,7 +109,7 @@ FROM mine m LEFT JOIN item i ON i.item_id = m.item_id GROUP BY m.item_id ORDER B
 LIMIT :limit"""
 
 
-def _spare_row(connection: sqlite3.Connection, origin: bytes, row: tuple[object, ...]) -> SpareRow:
+def _spare_row(connection: sqlite3.Connection, origin: bytes, row: tuple[object, ...], today: date | None) -> SpareRow:
     item_id, name, unit, lots, on_hand, usable, reserved, use_by, best_before = row
     assert isinstance(unit, int) and isinstance(lots, int) and isinstance(on_hand, int)
     assert isinstance(usable, int) and isinstance(reserved, int)
@@ -124,4 +127,5 @@ def _spare_row(connection: sqlite3.Connection, origin: bytes, row: tuple[object,
         max(0, usable - reserved - max(0, par_milli or 0)),
         from_day(use_by if isinstance(use_by, int) else None),
         from_day(best_before if isinstance(best_before, int) else None),
+        today is not None or (use_by is None and best_before is None),
     )

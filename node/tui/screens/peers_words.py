@@ -101,6 +101,8 @@ def spare_lines(view: SpareView, name: str, later_s: float, width: int) -> list[
     heading = _("SPARE AT {market}, as heard {age} ago").format(market=market, age=age)
     if not view.rows:
         return [heading, _("  nothing known")]
+    if not all(row.is_date_checked for row in view.rows):
+        heading += _(", dates not checked")
     parts = [f"{safe_text(row.item_name, 24)} {quantity_text(row.spare_milli, row.unit)}" for row in view.rows]
     if view.count > len(view.rows):
         parts.append(_("and {count} more").format(count=view.count - len(view.rows)))

@@ -218,8 +218,10 @@ def test_what_is_past_its_date_held_or_needed_there_is_not_to_spare(
         (row,) = spare(mill.store.reader, harbour.origin, TODAY + timedelta(days=2))
         assert (row.usable_milli, row.spare_milli) == (5_000, 3_000)
         assert spare(mill.store.reader, harbour.origin, TODAY + timedelta(days=10)) == []
-        assert spare(mill.store.reader, harbour.origin, None) == []
-        assert stock_at(mill.store.reader, harbour.origin, today=None)[0].on_hand_milli == 9_000
+        # With an unset clock nothing is hidden and nothing is judged: the row says that nobody looked at the dates.
+        (row,) = spare(mill.store.reader, harbour.origin, None)
+        assert (row.usable_milli, row.spare_milli, row.is_date_checked) == (9_000, 7_000, False)
+        assert stock_at(mill.store.reader, harbour.origin, today=TODAY)[0].is_date_checked
 
 
 def test_the_age_is_that_of_the_beacon_under_this_boot_else_of_the_newest_fact(
