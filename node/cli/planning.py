@@ -273,6 +273,7 @@ def _forget(desk: Desk) -> None:
     with writing(desk) as market:
         market.act("plan", lambda tx, _who: forget_drafts(tx))
         forget_needs(desk.places)
+        market.empty_log()
     line = _("erased: what people leave out, and the drafts made from it")
     answer(desk, LinesAnswer(lines=[line]), [line])
 

@@ -92,6 +92,8 @@ def _set_up(connection: sqlite3.Connection, *, is_read_only: bool) -> None:
         return
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
+    # Drafts and classes are dropped when people ask to be forgotten: no byte of them may stay in a free page.
+    connection.execute("PRAGMA secure_delete = ON")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
 
 

@@ -265,3 +265,18 @@ def test_undo_with_nothing_before_the_plan_says_how_to_take_the_plan_back(kitche
     for _food in FOOD:
         assert answer(kitchen, "undo")["verb"] == "receive"
     assert refusal(kitchen, "undo")["error"] == "undo.plan"
+
+
+def test_forgetting_leaves_no_byte_of_a_class_in_any_file(kitchen: Places) -> None:
+    """Also not of the classes and drafts that newer ones had replaced."""
+    for people in (17, 18, 19):
+        lines(kitchen, "plan", "--portions", str(people), "--without", "chicken=3", "--without", "vegan=1")
+    traces = (b'"people":3', b'"c2"', b'"label"', b"word:chicken")
+
+    def found() -> list[bytes]:
+        raw = b"".join(path.read_bytes() for path in kitchen.root.rglob("*") if path.is_file())
+        return [trace for trace in traces if trace in raw]
+
+    assert found() == list(traces)
+    lines(kitchen, "plan", "--forget")
+    assert found() == []
