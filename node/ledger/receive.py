@@ -18,6 +18,7 @@ from node.ledger.block import NO_BLOCK_BEFORE, Block, BlockRefused, check_block,
 from node.ledger.bulk import Bulk
 from node.ledger.codec import Body, BodyRefused, decode_body
 from node.ledger.connection import is_of_the_disk
+from node.ledger.displaced import Displaced, say_again, take_displaced
 from node.ledger.events import MemberEnrolled, MemberRetired, StreamOpened
 from node.ledger.fold import fold, fold_unknown
 from node.ledger.heads import StreamState
@@ -38,7 +39,7 @@ class Intake(NamedTuple):
     """What became of some frames: counts of blocks, refusals by reason, and where the streams that moved stand now.
 
     `early_blocks` were well signed but do not follow what is stored here; they were not kept. Our own events that
-    waited for a signature and that a block of our own stream replaced are counted under the reason `pending replaced`.
+    waited for a signature and gave their names up to a block of our own stream are counted under `pending replaced`.
     """
 
     new_blocks: int
@@ -100,6 +101,7 @@ class _Intake:
         self._refused: Counter[str] = Counter()
         self._is_roster_changed = False
         self._must_refold = False
+        self._displaced: list[Displaced] = []
 
     def take(self, frames: Sequence[bytes]) -> Intake:
         for block in self._in_order(frames):
@@ -117,6 +119,7 @@ class _Intake:
                 self._bulk.write()
         if self._must_refold:
             chain.refold(self._connection, self._connection)
+        say_again(self._tx, self._displaced)
         heads = {stream: self._state(stream) for stream in self._moved}
         refused = {reason: count for reason, count in self._refused.items() if count}
         return Intake(self._new, self._known, self._early, refused, heads, self._is_roster_changed)
@@ -191,7 +194,7 @@ class _Intake:
                 )
             last_hlc = max([event.hlc for event in body.events], default=header.hlc_base)
             store_block(self._connection, block, last_hlc=last_hlc)
-            replaced = self._replace_pending(block) if header.origin == self._us else 0
+            replaced = self._replace_pending(block, body, purpose) if header.origin == self._us else 0
             if not replaced:
                 self._fold(block, body)
         self._heads[header.stream] = _Head(
@@ -227,13 +230,12 @@ class _Intake:
         for unknown in body.unknown:
             fold_unknown(self._connection, unknown)
 
-    def _replace_pending(self, block: Block) -> int:
-        """Drop our pending events whose names a block of ours brings back; return how many there were."""
-        end = block.header.first_seq + block.header.event_count
-        dropped = self._connection.execute(
-            "DELETE FROM pending WHERE stream = ? AND seq < ?", (block.header.stream, end)
-        )
-        return dropped.rowcount
+    def _replace_pending(self, block: Block, body: Body, purpose: int) -> int:
+        """Free the names that a block of ours uses from our pending events; return how many of these there were."""
+        gone, displaced = take_displaced(self._connection, block, body, is_roster=purpose == StreamPurpose.ROSTER)
+        if displaced.events:
+            self._displaced.append(displaced)
+        return gone
 
     def _leave_our_stream(self, block: Block) -> None:
         """Open a new stream with the next act where others have more of ours than we do: we were rolled back."""

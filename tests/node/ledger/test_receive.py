@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from node.actions.once import find_action, finish
 from node.domain.lots import Dot
 from node.domain.words import StreamPurpose, StreamReason, Unit
 from node.errors import LocalFault
@@ -409,7 +410,7 @@ def test_blocks_of_our_own_stream_that_we_had_lost_are_taken_back_and_the_stream
         assert tx.connection.execute("SELECT witness FROM writer").fetchone() == ("",)
 
 
-def test_our_pending_events_whose_names_come_back_in_a_block_are_replaced_by_it() -> None:
+def test_our_pending_events_whose_names_come_back_as_others_are_said_again_under_new_names() -> None:
     roster, ours = a_roster(BAKERY), Chain(BAKERY, b"bakery-1")
     ours.write(a_lot_fact(1_000))
     lot = ours.next_dot
@@ -419,15 +420,63 @@ def test_our_pending_events_whose_names_come_back_in_a_block_are_replaced_by_it(
         tx.connection.execute("UPDATE writer SET witness = 'here'")
         appender = Appender(tx)
         assert lot == appender.append(a_lot_fact(7_000), 0).dot
-        kept = appender.append(a_sale_fact(Dot(b"bakery-1", 1), 300), 0)
+        sold = appender.append(a_sale_fact(lot, 500), 3)
+        appender.append(a_sale_fact(Dot(b"bakery-1", 1), 300), 0)
+        finish(tx, [sold], action_id=b"a", verb="sell", who=3)
         intake = take(tx, ours.frames[1])
-        assert (intake.new_blocks, intake.refused) == (1, {"pending replaced": 1})
-        assert tx.connection.execute("SELECT on_hand_milli FROM lot ORDER BY 1").fetchall() == [(700,), (2_000,)]
-        assert [(kept.dot.seq,)] == tx.connection.execute("SELECT seq FROM pending").fetchall()
+        assert (intake.new_blocks, intake.refused) == (1, {"pending replaced": 3})
+        # The lot that came back, the delivery and its sale under new names, and the sale from before.
+        stock = tx.connection.execute("SELECT on_hand_milli FROM lot ORDER BY 1").fetchall()
+        assert stock == [(700,), (2_000,), (6_500,)]
+        assert tx.connection.execute("SELECT count(*) FROM pending WHERE stream = 'bakery-1'").fetchone() == (0,)
+        again = find_action(tx.connection, b"a")
+        assert again is not None
+        moved = tx.connection.execute(
+            "SELECT who, quantity_milli FROM movement WHERE (stream, seq) = (?, ?)", again.first
+        )
+        assert moved.fetchall() == [(3, -500)]
+        before = state_digest(tx.connection)
+        chain.refold(tx.connection, tx.connection)
+        assert before == state_digest(tx.connection)
         new = Appender(tx).append(a_lot_fact(9_000), 0)
-        assert new.dot.stream != b"bakery-1"
+        assert new.dot.stream == again.first.stream != b"bakery-1"
         opening = tx.connection.execute("SELECT fact FROM pending WHERE stream = ? AND seq = 0", (new.dot.stream,))
         assert msgspec.msgpack.decode(opening.fetchone()[0])[1] == StreamReason.HEAD_NOT_CONFIRMED
+
+
+def test_our_pending_events_that_come_back_as_they_are_are_not_said_twice() -> None:
+    roster, ours = a_roster(BAKERY), Chain(BAKERY, b"bakery-1")
+    ours.write(a_lot_fact(1_000))
+    with an_observer(BAKERY, b"bakery-1") as tx:
+        take(tx, *roster.frames, ours.frames[0])
+        tx.connection.execute("UPDATE writer SET witness = 'here'")
+        appender = Appender(tx)
+        said = [appender.append(a_lot_fact(2_000), 0), appender.append(a_lot_fact(3_000), 0)]
+        ours.write(said[0].fact, hlc=said[0].hlc)
+        intake = take(tx, ours.frames[1])
+        assert (intake.new_blocks, intake.refused) == (1, {"pending replaced": 1})
+        assert [said[1].dot] == tx.connection.execute("SELECT stream, seq FROM pending").fetchall()
+        stock = tx.connection.execute("SELECT on_hand_milli FROM lot ORDER BY 1").fetchall()
+        assert stock == [(1_000,), (2_000,), (3_000,)]
+
+
+def test_an_item_made_under_a_name_that_was_taken_keeps_its_fields_under_the_new_one() -> None:
+    roster, ours = a_roster(BAKERY), Chain(BAKERY, b"bakery-1")
+    ours.write(a_lot_fact(1_000))
+    ours.write(RegisterSet("item/food/apples/name", "Windfalls", []))
+    with an_observer(BAKERY, b"bakery-1") as tx:
+        take(tx, *roster.frames, ours.frames[0])
+        tx.connection.execute("UPDATE writer SET witness = 'here'")
+        appender = Appender(tx)
+        made = str(appender.next_dot)
+        name = appender.append(RegisterSet(f"item/{made}/name", "Jam", []), 0)
+        appender.append(RegisterSet(f"item/{made}/name", "Plum jam", [name.dot]), 0)
+        appender.append(a_lot_fact(4_000, made), 0)
+        take(tx, ours.frames[1])
+        found = tx.connection.execute(
+            "SELECT i.name, l.on_hand_milli, i.item_id = ? FROM item i JOIN lot l USING (item_id) ORDER BY 2", (made,)
+        )
+        assert found.fetchall() == [("Windfalls", 1_000, 0), ("Plum jam", 4_000, 0)]
 
 
 # The set decides.
