@@ -72,6 +72,8 @@ def write_rights(places: Places, connection: sqlite3.Connection) -> bool:
         node_id(origin): hashed
         for origin, hashed in connection.execute(
             "SELECT origin, password_hash FROM peer WHERE is_active = 1 AND password_hash IS NOT NULL"
+            # Whoever is retired reads nobody's facts any more, also where it was paired and nobody has forgotten it.
+            " AND origin NOT IN (SELECT member FROM retirement)"
             " ORDER BY paired_ms LIMIT ?",
             (PEERS_MAX,),
         ).fetchall()

@@ -284,6 +284,7 @@ class _Session:
         self._look_at_members()
         self._look_at_heads()
         rows: list[object] = self._reader.execute("SELECT * FROM peer ORDER BY origin").fetchall()
+        rows += self._reader.execute("SELECT DISTINCT member FROM retirement ORDER BY member").fetchall()
         if rows != self._peer_rows:
             self._peer_rows = rows
             write_rights(self._places, self._reader)

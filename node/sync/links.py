@@ -56,9 +56,10 @@ def address_of(text: str) -> Address:
 
 
 def paired_rows(connection: sqlite3.Connection) -> list[PairedRow]:
-    """Return the markets that are paired now. An address that is none is left out."""
+    """Return the markets that are paired now and not retired. An address that is none is left out."""
     rows = connection.execute(
         "SELECT origin, addresses, certificate, secret FROM peer WHERE is_active = 1"
+        " AND origin NOT IN (SELECT member FROM retirement)"
         " ORDER BY paired_ms, origin LIMIT ?",
         (PEERS_MAX,),
     ).fetchall()

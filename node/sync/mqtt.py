@@ -33,6 +33,9 @@ MESSAGES_QUEUED_MAX = 256
 # Tries at one address before the next one is tried.
 TRIES_PER_ADDRESS = 2
 CLIENT_ID_RANDOM_BYTES = 4
+# Refusals 4 and 5 of MQTT 3.1.1 (3.2.2.3), as paho numbers them: the other side has another card of ours, or none.
+_LOGIN_CODES = frozenset({134, 135})
+LOGIN_REFUSED = N_("it does not let this market in; pair with it again")
 STOP_WITHIN_S = 2.0
 
 LinkEvent = LinkUp | LinkDown | Received
@@ -104,6 +107,7 @@ class BrokerLink:
         self._failures = 0
         self._is_up = False
         self._reason = N_("not tried yet")
+        self._refusal = ""
         self._unsent = 0
         self._faults = 0
 
@@ -229,7 +233,8 @@ class BrokerLink:
     def _connected(self, client: Client, _userdata: Any, _flags: Any, code: Any, _properties: Any) -> None:
         if code.is_failure:
             self._failures += 1
-            self._went_down(str(code))
+            self._refusal = LOGIN_REFUSED if code.value in _LOGIN_CODES else str(code)
+            self._went_down(self._refusal)
             return
         client.subscribe([(topic, 1) for topic in self._topics])
 
@@ -246,7 +251,9 @@ class BrokerLink:
         if not self._is_up and not code.is_failure:
             return
         self._failures += not self._is_up
-        self._went_down(str(code))
+        # A broker that refuses the login hangs up right after; only the first says why.
+        reason, self._refusal = self._refusal or str(code), ""
+        self._went_down(reason)
 
     def _failed(self, _client: Client, _userdata: Any) -> None:
         self._failures += 1

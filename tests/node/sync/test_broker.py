@@ -51,6 +51,22 @@ def pair(places: Places, *, is_active: bool = True) -> Paired:
         store.close()
 
 
+def retire(places: Places, peer: Paired) -> None:
+    """Fold a retirement of a market that nobody here has forgotten."""
+    store = open_market(places)
+    try:
+        store.batch(
+            "test",
+            lambda tx: tx.connection.execute(
+                "INSERT INTO retirement (stream, seq, member, cut_stream, blocks, hash)"
+                " VALUES (x'00', 1, ?, x'', 0, x'')",
+                (peer.origin,),
+            ),
+        )
+    finally:
+        store.close()
+
+
 def every_topic(group: bytes, ids: list[str]) -> list[str]:
     """Every kind of topic, of and to everybody, and some that nobody may use."""
     root = topic_root(group)
@@ -98,7 +114,8 @@ def test_what_arrives_is_exactly_what_the_table_says_for_every_topic_and_every_u
 def test_strangers_wrong_passwords_and_markets_that_are_not_paired_any_more_are_not_let_in(
     places: Places, kind: str
 ) -> None:
-    peer, gone = pair(places), pair(places, is_active=False)
+    peer, gone, retired = pair(places), pair(places, is_active=False), pair(places)
+    retire(places, retired)
     with a_broker(places, kind) as broker:
         remembered = Remembered()
         logins = (
@@ -107,6 +124,7 @@ def test_strangers_wrong_passwords_and_markets_that_are_not_paired_any_more_are_
             Login(peer.node_id, "wrong"),
             Login(peer.node_id, ""),
             Login(gone.node_id, gone.secret),
+            Login(retired.node_id, retired.secret),
         )
         links = [a_link(login, [Address("127.0.0.1", broker.port)], remembered) for login in logins]
         for link in links:

@@ -16,7 +16,7 @@ from node.places import Places
 from node.sync import mqtt
 from node.sync.certificates import ensure_certificate
 from node.sync.effects import LinkDown, LinkUp
-from node.sync.mqtt import MESSAGES_QUEUED_MAX, Address, Login, Will
+from node.sync.mqtt import LOGIN_REFUSED, MESSAGES_QUEUED_MAX, Address, Login, Will
 from node.sync.rights import topic_root
 from tests.node.builders import a_market_folder
 from tests.node.sync.brokers import KINDS, Paired, RunningBroker, a_broker, a_paired_market, free_ports, wait_until, who
@@ -233,11 +233,12 @@ def test_a_broker_that_refuses_us_is_said_in_words_and_asked_again(code: int) ->
         remembered = Remembered()
         link = a_link(ANYBODY, [Address("127.0.0.1", broker.port)], remembered)
         link.start()
-        wait_until(lambda: link.state().reason not in ("not tried yet", ""), "the reason")
+        wait_until(lambda: broker.connects > 1, "the second try")
         reason = link.state().reason
         assert not link.state().is_up
         broker.code = 0
         wait_until(lambda: link.state().is_up, "a better mood")
+        assert (reason == LOGIN_REFUSED) == (code in {4, 5})
         assert reason and remembered.count(LinkUp) == 1
         link.stop()
 
