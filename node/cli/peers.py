@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Sequence
 
 import click
 import msgspec
@@ -22,6 +23,7 @@ from node.ledger.names import node_id
 from node.ledger.read.members import the_one_named
 from node.ledger.read.peers import PeerRow, SeenBy, peers, seen_by
 from node.ledger.refusals import Refusal, refusals
+from node.tui.sharing import peers_now
 from node.tui.text import age_text
 
 SYNC_REQUEST = "sync"
@@ -39,7 +41,10 @@ CLOCK_WORDS = {
 
 
 class PeerAnswer(msgspec.Struct, frozen=True):
-    """One other market. Counts are blocks, null where it was never heard; `heard_ms` is on our wall clock."""
+    """One other market. Counts are blocks, null where it was never heard; `heard_ms` is on our wall clock.
+
+    `unreachable` says why its broker cannot be reached from here, null where it can or where nobody tried lately.
+    """
 
     name: str
     node_id: str
@@ -51,6 +56,7 @@ class PeerAnswer(msgspec.Struct, frozen=True):
     missing_there: int | None
     clock: str | None
     version: str
+    unreachable: str | None
 
 
 class RefusalAnswer(msgspec.Struct, frozen=True):
@@ -89,17 +95,20 @@ class SyncAnswer(msgspec.Struct, frozen=True, kw_only=True):
 def peers_verb(desk: Desk) -> None:
     """Print what is known of the other markets."""
     with reading(desk) as connection:
-        rows = peers(connection, clock.now())
+        rows, live = peers_now(connection, desk.places, clock.now())
         seen, refused, unknown = seen_by(connection), refusals(connection), read.unknown_count(connection)
+    reasons = {} if live is None else {link.name: link.reason for link in live.links if not link.is_up}
     value = PeersAnswer(
-        peers=[_peer_answer(row) for row in rows],
+        peers=[_peer_answer(row, reasons.get(row.node_id)) for row in rows],
         seen_by_count=seen.have,
         other_count=seen.of,
         is_pending=seen.is_pending,
         refused=[_refusal_answer(row) for row in refused],
         unknown_fact_count=unknown,
     )
-    lines = [peer_line(row) for row in rows] or [_("No other market yet. Pair one with: larder pair card")]
+    lines = [peer_line(row, reasons.get(row.node_id, "")) for row in rows] or [
+        _("No other market yet. Pair one with: larder pair card")
+    ]
     if seen.of:
         lines.append(_seen_line(seen))
     lines += [_refusal_line(row, rows) for row in refused]
@@ -150,8 +159,11 @@ def pairing_word(row: PeerRow) -> str:
     return PAIRED if row.is_paired else RELAYED
 
 
-def peer_line(row: PeerRow) -> str:
-    """Return one line about another market: `paired Mill Road, heard 12 s ago, has 3 blocks that are not here`."""
+def peer_line(row: PeerRow, reason: str = "") -> str:
+    """Return one line about another market: `paired Mill Road, heard 12 s ago, has 3 blocks that are not here`.
+
+    `reason` is why its broker cannot be reached from here, where it cannot.
+    """
     parts = [f"{_(pairing_word(row))} {row.name}", heard_text(row)]
     if row.missing_here:
         words = ngettext("has {count} block that is not here", "has {count} blocks that are not here", row.missing_here)
@@ -161,6 +173,8 @@ def peer_line(row: PeerRow) -> str:
         parts.append(words.format(count=row.missing_there))
     if row.clock is not None:
         parts.append(_(CLOCK_WORDS[row.clock]))
+    if reason:
+        parts.append(_("its broker cannot be reached: {reason}").format(reason=_(reason)))
     return ", ".join([*parts, _("node {node_id}").format(node_id=row.node_id)])
 
 
@@ -192,7 +206,7 @@ def _seen_line(seen: SeenBy) -> str:
     return f"{line}; {_('newer facts wait for their signature')}" if seen.is_pending else line
 
 
-def _refusal_line(row: Refusal, rows: list[PeerRow]) -> str:
+def _refusal_line(row: Refusal, rows: Sequence[PeerRow]) -> str:
     name = next((peer.name for peer in rows if peer.origin == row.origin), None)
     who = name or (node_id(row.origin) if row.origin else _("nobody known"))
     words = ngettext(
@@ -203,7 +217,7 @@ def _refusal_line(row: Refusal, rows: list[PeerRow]) -> str:
     return words.format(count=row.count, reason=row.reason, who=who, when=when_text(row.last_ms, ClockQuality.TRUSTED))
 
 
-def _peer_answer(row: PeerRow) -> PeerAnswer:
+def _peer_answer(row: PeerRow, reason: str | None) -> PeerAnswer:
     return PeerAnswer(
         row.name,
         row.node_id,
@@ -215,6 +229,7 @@ def _peer_answer(row: PeerRow) -> PeerAnswer:
         row.missing_there,
         None if row.clock is None else row.clock.name.lower(),
         row.version,
+        reason,
     )
 
 

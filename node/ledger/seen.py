@@ -22,8 +22,9 @@ def keep_seen(
     our_blocks: int,
     missing_here: int,
     missing_there: int,
+    age_ms: int = 0,
 ) -> bool:
-    """Keep that a member was heard now and what it said; return whether a row was written."""
+    """Keep that a member was heard `age_ms` ago and what it said; return whether a row was written."""
     said = (clock, version[:VERSION_CHARACTERS_MAX], our_stream, our_blocks, missing_here, missing_there)
     before = tx.connection.execute(
         "SELECT boot_id, heard_boottime_ms, clock, version, our_stream, our_blocks, missing_here, missing_there"
@@ -32,11 +33,12 @@ def keep_seen(
     ).fetchone()
     moment = tx.moment
     is_same = before is not None and before[0] == moment.boot_id and tuple(before[2:]) == said
-    if is_same and 0 <= moment.boottime_ms - before[1] < KEEP_EVERY_MS:
+    heard_boottime_ms = moment.boottime_ms - age_ms
+    if is_same and 0 <= heard_boottime_ms - before[1] < KEEP_EVERY_MS:
         return False
     tx.connection.execute(
         "INSERT OR REPLACE INTO peer_seen (origin, heard_ms, boot_id, heard_boottime_ms, counter, clock, version,"
         " our_stream, our_blocks, missing_here, missing_there) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (origin, moment.wall_ms, moment.boot_id, moment.boottime_ms, counter, *said),
+        (origin, moment.wall_ms - age_ms, moment.boot_id, heard_boottime_ms, counter, *said),
     )
     return True

@@ -61,10 +61,10 @@ class Seen:
         due = [peer for peer in self._peers.values() if _is_due(peer, now_s)]
         if not due:
             return
-        facts = [peer.said for peer in due]
+        facts = [(peer.said, peer.boottime_ms) for peer in due]
 
         def work(tx: Transaction) -> None:
-            for said in facts:
+            for said, heard_boottime_ms in facts:
                 keep_seen(
                     tx,
                     origin=said.origin,
@@ -75,6 +75,7 @@ class Seen:
                     our_blocks=said.our_blocks,
                     missing_here=said.missing_here,
                     missing_there=said.missing_there,
+                    age_ms=max(0, tx.moment.boottime_ms - heard_boottime_ms),
                 )
 
         if self._jobs.submit("heard", work, _ignore):

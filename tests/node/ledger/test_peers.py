@@ -90,6 +90,14 @@ def test_a_beacon_is_written_when_it_says_something_new_else_once_a_minute() -> 
         assert heard(at(tx, a_moment(later_ms=2_000 + KEEP_EVERY_MS)), missing_here=0)
 
 
+def test_a_market_was_heard_when_it_spoke_and_not_when_that_was_kept() -> None:
+    with an_observer() as tx:
+        take(tx, *a_roster(BAKERY).frames)
+        heard(at(tx, a_moment(later_ms=50_000)), age_ms=40_000)
+        row = next(row for row in peers(tx.connection, a_moment(later_ms=60_000)) if row.name == "Bakery")
+        assert (row.heard_age_s, row.heard_ms) == (50, a_moment(later_ms=10_000).wall_ms)
+
+
 def test_a_peer_has_an_age_only_since_this_computer_was_started() -> None:
     with an_observer() as tx:
         take(tx, *a_roster(BAKERY, DAIRY).frames)
