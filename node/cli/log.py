@@ -46,12 +46,16 @@ WORDS = {
 
 
 class FactAnswer(msgspec.Struct, frozen=True):
-    """One fact of a market. `quantity_milli` is signed; null, like `unit`, where none is known here."""
+    """One fact of a market. `is_undo`: it takes another movement back.
+
+    `quantity_milli` is signed; null, like `unit`, where none is known here.
+    """
 
     fact_id: str
     market: str
     node_id: str
     what: str
+    is_undo: bool
     item_id: str
     item: str
     quantity_milli: int | None
@@ -105,7 +109,11 @@ def log_verb(desk: Desk, limit: int, market: str | None) -> None:
 
 
 def _fact_line(fact: LogFact, names: dict[bytes, str]) -> str:
-    parts = [_(WORDS[fact.what]), name_text(fact.item_name) or _("a lot not known here")]
+    word = _(WORDS[fact.what])
+    parts = [
+        _("undo: {word}").format(word=word) if fact.is_undo else word,
+        name_text(fact.item_name) or _("a lot not known here"),
+    ]
     if fact.quantity_milli is not None and fact.unit is not None:
         parts.append(quantity_text(abs(fact.quantity_milli), fact.unit))
     lot = _(", lot {lot}").format(lot=batch_text(fact.batch, fact.lot.seq)) if fact.lot else ""
@@ -124,6 +132,7 @@ def _fact_answer(fact: LogFact, names: dict[bytes, str]) -> FactAnswer:
         market=_market(fact, names),
         node_id=node_id(fact.origin),
         what=fact.what,
+        is_undo=fact.is_undo,
         item_id=fact.item_id,
         item=fact.item_name,
         quantity_milli=fact.quantity_milli,

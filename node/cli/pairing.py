@@ -269,13 +269,16 @@ def _broker_of(places: Places) -> tuple[list[str], bytes | None]:
             count=len(addresses),
             most=ADDRESSES_MAX,
         )
-    return addresses, _certificate(places)
+    return addresses, _certificate(places, is_needed=bool(addresses))
 
 
-def _certificate(places: Places) -> bytes | None:
-    """Return the certificate of our broker (DER), None where it has none yet."""
+def _certificate(places: Places, *, is_needed: bool) -> bytes | None:
+    """Return the certificate of our broker (DER), made now where it is needed; None where it has and needs none.
+
+    A card with addresses and no certificate would pair two markets that can never meet, and nobody would be told.
+    """
     if not places.tls_certificate.exists():
-        return None
+        return _made_certificate(places) if is_needed else None
     from ssl import PEM_cert_to_DER_cert
 
     try:
@@ -290,6 +293,25 @@ def _certificate(places: Places) -> bytes | None:
             path=str(places.tls_certificate),
         )
     return certificate
+
+
+def _made_certificate(places: Places) -> bytes:
+    """Make the broker's certificate as larder-node would. Raises Refused where the key would not be the node's own."""
+    from node.ledger.read import market, open_reader
+    from node.sync.certificates import ensure_certificate
+
+    if places.node_key.parent.stat().st_uid != os.geteuid():
+        raise Refused(
+            "card.no_certificate",
+            N_("The broker of this market has no certificate yet, and only {owner} can make it."),
+            N_("Start larder-node once, then run this again."),
+            owner=_owner_of(places.node_key.parent),
+        )
+    connection = open_reader(places)
+    try:
+        return ensure_certificate(places, node_id=market(connection).node_id)
+    finally:
+        connection.close()
 
 
 def _signer_of(places: Places) -> Callable[[], Signer]:

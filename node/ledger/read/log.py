@@ -43,13 +43,15 @@ _TRANSFER_STEPS = {known.type_id: TRANSFER_WORDS[known.value] for known in EVENT
 class LogFact:
     """One fact. `what` is a fixed word: a kind of movement, or a step of a hand-over with `transfer` in front.
 
-    `quantity_milli` is signed, None where the step has none; item and unit are empty for a lot that is not known here.
+    `is_undo` says that a movement takes another one back. `quantity_milli` is signed, None where the step has none;
+    item and unit are empty for a lot that is not known here.
     `wall_ms` is the writer's clock, as good as `clock`.
     """
 
     dot: Dot
     origin: bytes
     what: str
+    is_undo: bool
     item_id: str
     item_name: str
     quantity_milli: int | None
@@ -63,23 +65,25 @@ class LogFact:
 # A lot of before this market joined is known by the lot it was carried into.
 _MOVED = """
 SELECT m.hlc AS hlc, m.stream AS stream, m.seq AS seq, m.member AS member, m.clock AS clock, 0 AS source,
-  m.kind AS kind, m.quantity_milli AS quantity_milli, m.lot_stream AS lot_stream, m.lot_seq AS lot_seq
+  m.kind AS kind, m.about_stream IS NOT NULL AS is_undo, m.quantity_milli AS quantity_milli,
+  m.lot_stream AS lot_stream, m.lot_seq AS lot_seq
 FROM movement m WHERE (:origin IS NULL OR m.member = :origin) ORDER BY m.hlc DESC LIMIT :limit
 """
 _CAME_IN = """
 SELECT l.hlc, l.stream, l.seq, l.member, l.clock, 1,
   coalesce((SELECT min(c.kind) FROM contrib c WHERE c.lot_stream = l.stream AND c.lot_seq = l.seq
-            AND c.member = l.member AND c.kind IN (:receive, :transfer_in, :transfer_back, :carried)), :receive),
+            AND c.member = l.member AND c.kind IN (:receive, :transfer_in, :transfer_back, :carried)), :receive), 0,
   l.quantity_milli, l.stream, l.seq
 FROM lot l WHERE (:origin IS NULL OR l.member = :origin) ORDER BY l.hlc DESC LIMIT :limit
 """
 _HANDED = """
-SELECT e.hlc, e.stream, e.seq, e.member, e.clock, 2, e.type, NULL, t.lot_stream, t.lot_seq
+SELECT e.hlc, e.stream, e.seq, e.member, e.clock, 2, e.type, 0, NULL, t.lot_stream, t.lot_seq
 FROM transfer_event e LEFT JOIN transfer t ON t.stream = e.transfer_stream AND t.seq = e.transfer_seq
 WHERE (:origin IS NULL OR e.member = :origin) ORDER BY e.hlc DESC LIMIT :limit
 """
 _KNOWN_LOT = """
-SELECT f.hlc, f.stream, f.seq, f.member, f.clock, f.source, f.kind, f.quantity_milli, f.lot_stream, f.lot_seq,
+SELECT f.hlc, f.stream, f.seq, f.member, f.clock, f.source, f.kind, f.is_undo, f.quantity_milli,
+  f.lot_stream, f.lot_seq,
   coalesce(l.item_id, h.item_id), coalesce(l.unit, h.unit), coalesce(l.batch, h.batch), i.name
 FROM ({facts}) f LEFT JOIN lot l ON l.stream = f.lot_stream AND l.seq = f.lot_seq
 LEFT JOIN lot h ON l.stream IS NULL AND (h.stream, h.seq) = (
@@ -115,6 +119,7 @@ def _fact(
     clock: int,
     source: int,
     kind: int,
+    is_undo: int,
     quantity_milli: int | None,
     lot_stream: bytes | None,
     lot_seq: int | None,
@@ -128,6 +133,7 @@ def _fact(
         Dot(stream, seq),
         member,
         what,
+        bool(is_undo),
         item_id or "",
         name or item_id or "",
         quantity_milli,

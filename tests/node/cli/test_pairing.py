@@ -121,6 +121,25 @@ def test_an_address_that_is_none_is_not_put_on_a_card(harbour: Places) -> None:
     assert not any("no address" in line for line in lines(harbour, "pair", "card"))
 
 
+def test_a_card_made_before_the_node_ever_ran_names_a_certificate_where_it_names_an_address(harbour: Places) -> None:
+    from node.ledger.card import decode_card
+    from node.sync.certificates import read_certificate
+
+    assert decode_card(answer(harbour, "pair", "card")["card"]).certificate is None
+    harbour.settings.write_text('[sync]\nadvertise = ["harbour.local:8883"]\n')
+    made = decode_card(answer(harbour, "pair", "card")["card"]).certificate
+    assert made is not None
+    assert made == read_certificate(harbour.tls_certificate)
+    assert made == decode_card(answer(harbour, "pair", "card")["card"]).certificate
+
+
+def test_whoever_may_not_make_the_certificate_is_told_who_can(harbour: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    harbour.settings.write_text('[sync]\nadvertise = ["harbour.local:8883"]\n')
+    monkeypatch.setattr("os.geteuid", lambda: harbour.node_key.parent.stat().st_uid + 1)
+    assert refusal(harbour, "pair", "card")["error"] == "card.no_certificate"
+    assert not harbour.tls_certificate.exists()
+
+
 def test_the_broker_s_certificate_goes_onto_the_card(harbour: Places) -> None:
     from node.ledger.card import decode_card
     from node.sync.certificates import ensure_certificate
@@ -208,6 +227,12 @@ def test_the_log_shows_the_facts_of_all_markets_and_of_one(pair: tuple[Places, P
     assert {"Mill Road"} == {fact["market"] for fact in of_mill}
     assert of_mill == [fact for fact in everything if fact["market"] == "Mill Road"]
     assert answer(harbour, "log", "--limit", "1")["is_cut"]
+    assert not any(fact["is_undo"] for fact in everything)
+    answer(harbour, "sell", "food/milk-whole", "1")
+    answer(harbour, "undo")
+    undo, sale = lines(harbour, "log")[:2]
+    assert "Harbour: undo: sold Milk (whole) 1 l" in undo
+    assert "Harbour: sold Milk (whole) 1 l" in sale
     for places in pair:
         said = lines(places, "log")
         assert any("sold Milk (whole) 1 l" in line for line in said)
