@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from node.clock import Moment
+from node.clock import ClockQuality, Moment
 from node.domain.transfers import State
 from node.language import _, ngettext
 from node.ledger.read import TransferRow
@@ -41,10 +41,12 @@ def sharing_notices(view: HomeView, status: Status, moment: Moment) -> list[NowL
         words = _("The central planner proposed what somebody here cannot eat; it is not asked. F6, k when seen.")
         lines.append(NowLine("plan", _("NOTICE"), words))
     elif planner.state == "failing":
-        words = _("Central planner not answering since {time}. Plans are made here. {reason}").format(
-            time=time_of_day(planner.since_ms, moment.quality), reason=safe_text(planner.reason, _REASON_CELLS)
-        )
-        lines.append(NowLine("plan", _("NOTICE"), words))
+        words = _("Central planner not answering. Plans are made here.")
+        if moment.quality is not ClockQuality.NOT_SET:
+            words = _("Central planner not answering since {time}. Plans are made here.").format(
+                time=time_of_day(planner.since_ms, moment.quality)
+            )
+        lines.append(NowLine("plan", _("NOTICE"), f"{words} {safe_text(planner.reason, _REASON_CELLS)}"))
     if view.refused:
         words = ngettext(
             "{count} thing from outside was refused within a day (larder peers)",

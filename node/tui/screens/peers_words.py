@@ -100,7 +100,7 @@ def spare_lines(view: SpareView, name: str, later_s: float, width: int) -> list[
     age = age_text(view.heard.age_s, later_s if view.heard.is_live else 0.0)
     heading = _("SPARE AT {market}, as heard {age} ago").format(market=market, age=age)
     if not view.rows:
-        return [heading, _("  nothing known")]
+        return [heading, _("  nothing")]
     if not all(row.is_date_checked for row in view.rows):
         heading += _(", dates not checked")
     parts = [f"{safe_text(row.item_name, 24)} {quantity_text(row.spare_milli, row.unit)}" for row in view.rows]

@@ -171,8 +171,10 @@ def test_every_terminal_starts_and_ends_with_ctrl_q(kind: str, tmp_path: Path) -
 
 def test_the_screen_loads_neither_paho_nor_serial_nor_sqlite_utils() -> None:
     script = (
-        "import sys, node.tui.app, node.tui.screens.sell, node.tui.screens.receive, node.tui.screens.cold\n"
-        "print(sorted({'paho', 'serial', 'sqlite_utils', 'babel', 'click'} & set(sys.modules)))"
+        "import sys, node.tui.app\n"
+        "from node.tui.screens import cold, peers, plan, receive, sell\n"
+        "unwanted = {'paho', 'serial', 'sqlite_utils', 'babel', 'click', 'httpx', 'pybreaker', 'highspy'}\n"
+        "print(sorted(unwanted & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
