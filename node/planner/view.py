@@ -143,10 +143,14 @@ def source_reason(connection: sqlite3.Connection, places: Places, draft: Draft) 
     if told is not None and snapshot_id(told.snapshot) == snapshot_id(draft.snapshot) and told.reason:
         return safe_text(told.reason, REASON_CELLS)
     health = read_planner_health(places)
-    if draft.reason or _is_waiting(connection):
-        return safe_text(
-            draft.reason or health.reason or _("the central planner was asked; no answer yet"), REASON_CELLS
-        )
+    if draft.reason:
+        return safe_text(draft.reason, REASON_CELLS)
+    if _is_waiting(connection):
+        # What it said before was about another plan.
+        if health.state == "failing" and health.reason:
+            before = _("the central planner was asked; no answer yet (last time: {reason})")
+            return safe_text(before.format(reason=health.reason), REASON_CELLS)
+        return _("the central planner was asked; no answer yet")
     return safe_text(_last_answer(connection) or health.reason or _("the central planner was not asked"), REASON_CELLS)
 
 

@@ -20,7 +20,7 @@ from node.ledger.store import Transaction
 from node.planner.central.breaker import CONTENT, TRANSPORT, BreakerStorage, keep_breaker
 from node.planner.central.cache import CachedReply, cache_key, cached_reply, keep_reply
 from node.planner.central.judge import Judged, judge
-from node.planner.central.record import is_unanswered, keep_judged
+from node.planner.central.record import is_unanswered, is_wanted, keep_judged
 from node.planner.central.request import REQUEST_BYTES_MAX, Asked, make_request
 from node.planner.drafts import CENTRAL, Draft, newest_draft
 from node.planner.plan import Plan, snapshot_id
@@ -126,7 +126,7 @@ def conclude(
             return sentence
     keep_breaker(tx, CONTENT, content.record)
     keep_judged(tx, judged, asking.draft.snapshot)
-    if judged.is_sound:
+    if judged.is_sound and is_wanted(tx, asking.draft.snapshot):
         keep_reply(tx, asking.cache_key, CachedReply(asking.key, raw))
     sentence = judged.reason or _("The central planner offers a better plan; look at it and accept it.")
     answer(tx, asking.request.id, sentence)

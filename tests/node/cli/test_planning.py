@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from node.places import Places
+from node.planner.central.health import PlannerHealth, write_planner_health
 from tests.node.cli.verbs import CHECKOUT, answer, environment, lines, process, refusal, run
 
 FOOD = {
@@ -182,6 +183,10 @@ def test_a_central_planner_is_asked_and_the_plan_is_there_at_once(kitchen: Place
     kitchen.settings.write_text('[planner]\nurl = "http://127.0.0.1:9"\n')
     made = answer(kitchen, "plan", "--portions", "20")
     assert (made["unserved"], made["reason"]) == (0, "the central planner was asked; no answer yet")
+    # What was said of an earlier plan is not said of this one.
+    write_planner_health(kitchen, PlannerHealth(state="failing", reason="It lied about the leeks."))
+    again = answer(kitchen, "plan", "--portions", "30")["reason"]
+    assert again == "the central planner was asked; no answer yet (last time: It lied about the leeks.)"
 
 
 def test_a_recipe_file_is_added_listed_and_shown(kitchen: Places, tmp_path: Path) -> None:
