@@ -24,7 +24,7 @@ def play_outage(story: Story) -> None:
     began_s = time.monotonic()
     say(_("OUTAGE: the central planner is stopped, the network between the markets is cut"))
     # Other people than before, or the answer that is still at hand would do.
-    story.plan(PORTIONS + 4)
+    story.plan(PORTIONS + 5)
     story.await_planner(_("the reason why the central planner did not answer"))
     story.until(
         lambda: not any(market.is_linked_to_peers() for market in town.markets), _("both markets notice that it is cut")

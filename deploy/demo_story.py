@@ -37,6 +37,8 @@ PANTRY = (
     ("food/ginger", "0.2", 6),
 )
 PORTIONS = 40
+# A flaky planner is honest first, then offers a forbidden dish, then more than there is.
+LIES_TOLD = 2
 NEEDS = ("--without", "nuts=2", "--without", "vegan=3")
 
 
@@ -99,6 +101,7 @@ def play(town: Town, seconds: float, *, has_outage: bool) -> dict[str, Any]:
     from demo_outage import play_outage
 
     story = Story(town, seconds)
+    began_s = time.monotonic()
     if town.digits:
         say(_("Harbour and Mill Road are paired, both show {digits}").format(digits=town.digits))
     _see_devices_link(story)
@@ -111,6 +114,7 @@ def play(town: Town, seconds: float, *, has_outage: bool) -> dict[str, Any]:
     say(_("both markets hold the same, digest {digest}").format(digest=town.harbour.digest()[:12]))
     _look_at_the_cold(story)
     said_s = time.monotonic()
+    story.facts["told_s"] = round(said_s - began_s, 1)
     while time.monotonic() < story.ends_s:
         town.processes.check_alive()
         if time.monotonic() - said_s >= SAY_EVERY_S:
@@ -164,8 +168,13 @@ def _work_a_day(story: Story) -> None:
 
 
 def _plan_tonight(story: Story) -> None:
-    story.plan(PORTIONS)
-    story.await_planner(_("an answer of the central planner"))
+    for more_people in range(LIES_TOLD + 1 if story.town.is_flaky else 1):
+        # Other people each time, or the answer that is still at hand would do.
+        story.plan(PORTIONS + more_people)
+        story.await_planner(_("an answer of the central planner"))
+        if more_people:
+            # After a dish that somebody must not eat the planner is asked again only once a person has seen it.
+            story.town.harbour.verb("plan", "--acknowledge")
 
 
 def _hand_over(story: Story) -> None:

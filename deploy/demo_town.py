@@ -36,7 +36,7 @@ class Town:
         self.is_cut = False
         self._planner: Child | None = None
         self._planner_port = 0
-        self._is_flaky = is_flaky
+        self.is_flaky = is_flaky
         self._relay: Child | None = None
 
     def open(self) -> None:
@@ -120,7 +120,7 @@ class Town:
 
     def _start_planner(self) -> None:
         command = [sys.executable, "-P", str(DEPLOY / "central_planner.py"), "--port", str(self._planner_port)]
-        if self._is_flaky:
+        if self.is_flaky:
             command.append("--flaky")
         self._planner = self.processes.start("central-planner", command)
 
