@@ -6,7 +6,6 @@ plan can say exactly what it was made for. No private need is in any of these va
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from hashlib import sha256
 from typing import Literal
@@ -165,9 +164,8 @@ def canonical(snapshot: Snapshot) -> Snapshot:
 
 def canonical_bytes(snapshot: Snapshot) -> bytes:
     """Return the one JSON form of a snapshot: sorted keys and arrays, integers only, NFC text, UTF-8."""
-    value = msgspec.to_builtins(canonical(snapshot))
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return unicodedata.normalize("NFC", text).encode("utf-8")
+    raw = msgspec.json.encode(canonical(snapshot), order="sorted")
+    return unicodedata.normalize("NFC", raw.decode("utf-8")).encode("utf-8")
 
 
 def snapshot_id(snapshot: Snapshot) -> str:

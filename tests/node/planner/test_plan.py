@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import random
+import unicodedata
 
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
-from node.planner.plan import Snapshot, canonical_bytes, snapshot_id
+from node.planner.plan import Snapshot, canonical, canonical_bytes, snapshot_id
 from tests.node.planner.builders import a_bucket, a_class, a_large_snapshot, a_recipe, a_snapshot
 
 
@@ -58,3 +62,15 @@ def test_the_canonical_form_has_no_fractions_and_can_be_read_back() -> None:
     raw = canonical_bytes(snapshot)
     assert b"." not in raw.replace(b"larder", b"")
     assert snapshot == msgspec.json.decode(raw, type=Snapshot)
+
+
+@given(
+    text=st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    names=st.dictionaries(st.text('aZ\u00e9\u0301"\\\n\x7f\u2028/'), st.integers(0, 9)),
+)
+def test_the_canonical_form_is_what_any_json_library_writes(text: str, names: dict[str, int]) -> None:
+    snapshot = a_snapshot(recipes=(a_recipe(title=text, steps=(text, "")),), piece_g=names)
+    value = json.dumps(
+        msgspec.to_builtins(canonical(snapshot)), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+    assert unicodedata.normalize("NFC", value).encode() == canonical_bytes(snapshot)
