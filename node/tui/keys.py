@@ -89,6 +89,7 @@ _needs_rest = _needs_step("book", reason=N_("nothing of ours on the way is selec
 
 _needs_plan = _needs_step("accept_plan", reason=N_("nothing is planned, or it is accepted already"))
 _needs_accepted = _needs_step("withdraw_plan", reason=N_("no plan is accepted"))
+_needs_to_cook = _needs_step("cook", reason=N_("no dish of an accepted plan that is still to cook is selected"))
 _needs_other = _needs_step("other_plan", reason=N_("there is no better one from the central planner"))
 _needs_fault = _needs_step("acknowledge", reason=N_("nothing waits to be acknowledged"))
 _HAND_OVER = "larder transfer"
@@ -124,6 +125,7 @@ KEYS = (
     Key("plan.portions", PLAN, "e", "e", "portions", N_("portions"), N_("type for how many people")),
     Key("plan.why", PLAN, "w", "w", "why", N_("why"), N_("every reason, also why not"), "", _needs_selection),
     Key("plan.withdraw", PLAN, "x", "x", "take_back", N_("withdraw"), N_("withdraw the plan"), "", _needs_accepted),
+    Key("plan.cook", PLAN, "i", "i", "cook", N_("cooked"), N_("the dish was cooked"), "", _needs_to_cook),
     Key("plan.other", PLAN, "p", "p", "other", N_("other"), N_("the central planner's, or ours"), "", _needs_other),
     Key("plan.new", PLAN, "n", "n", "new", N_("new"), N_("plan again from what is here now")),
     Key("plan.seen", PLAN, "k", "k", "acknowledge", N_("seen"), N_("let the planner be asked again"), "", _needs_fault),
@@ -147,7 +149,7 @@ FOOTERS = {
     STOCK: ("search", "stock.filter", "stock.discard", "stock.card", "undo", "back", "help"),
     COLD: ("stock", "search", "undo", "back", "help"),
     CARD: ("card.discard", "receive", "sell", "undo", "back", "help"),
-    PLAN: ("plan.accept", "plan.portions", "plan.why", "plan.withdraw", "plan.other", "plan.new", "back", "help"),
+    PLAN: ("plan.accept", "plan.portions", "plan.why", "plan.cook", "plan.withdraw", "plan.other", "back", "help"),
     PEERS: (
         "peers.offer",
         "peers.accept",

@@ -17,7 +17,7 @@ from typing import TypeVar
 from node.clock import ClockQuality, Moment
 from node.cold.watch import ColdView, cold_status
 from node.domain.gtin import read_code
-from node.domain.lots import Lot
+from node.domain.lots import Dot, Lot
 from node.health import read_heartbeat
 from node.ledger import read
 from node.ledger.read.members import members
@@ -78,11 +78,16 @@ class StockView:
 
 @dataclass(frozen=True, slots=True)
 class ItemView:
-    """One item with its lots, first expired first, and its last movements."""
+    """One item with its lots, first expired first, and its last movements.
+
+    `held` are the lots on hold with the reason (English), `promised` what other markets were promised of a lot.
+    """
 
     item: read.Item
     lots: tuple[Lot, ...]
     movements: tuple[read.Movement, ...]
+    held: dict[Dot, str]
+    promised: dict[Dot, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +193,8 @@ def item_view(connection: sqlite3.Connection, item_id: str) -> ItemView | None:
         item,
         tuple(read.lots(connection, item_id)),
         tuple(read.movements(connection, item_id, limit=MOVEMENTS_MAX)),
+        read.held_lots(connection, item_id),
+        read.reservations(connection, item_id),
     )
 
 

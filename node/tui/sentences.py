@@ -59,11 +59,17 @@ def date_text(lot: Lot) -> str:
     return _("no date")
 
 
-def lot_line(lot: Lot, width: int) -> str:
-    """Return one line about a lot: its name, what is left, its date, who brought it."""
-    supplier = safe_text(lot.supplier or "", 24)
+def lot_line(lot: Lot, width: int, *, held: str | None = None, promised_milli: int = 0) -> str:
+    """Return one line about a lot: its name, what is left, its date, what binds it, who brought it.
+
+    `held` is the reason of a hold in English, `promised_milli` what other markets were promised.
+    """
     parts = [column(lot_name(lot), 10), f"{quantity_text(lot.on_hand_milli, lot.unit):>8}", column(date_text(lot), 24)]
-    return safe_text(" ".join([*parts, supplier]).rstrip(), width)
+    if held is not None:
+        parts.append(_("HOLD: {reason}").format(reason=_(held)))
+    if promised_milli:
+        parts.append(_("{quantity} promised").format(quantity=quantity_text(promised_milli, lot.unit)))
+    return safe_text(" ".join([*parts, safe_text(lot.supplier or "", 24)]).rstrip(), width)
 
 
 def kind_text(movement: Movement) -> str:

@@ -15,7 +15,8 @@ from node.tui.discarding import ask_and_discard
 from node.tui.keys import CARD, Facts, bindings_of
 from node.tui.queries import ItemView
 from node.tui.screens.base import FactScreen
-from node.tui.sentences import NAME_CELLS, lot_line, movement_line, quantity_text
+from node.tui.screens.stock_words import bound_lot_line
+from node.tui.sentences import NAME_CELLS, movement_line, quantity_text
 from node.tui.widgets.words import Words
 
 _STORAGE_WORDS = {
@@ -95,7 +96,7 @@ def _card_lines(view: ItemView, width: int) -> list[str]:
         _(" Allergens  {allergens}").format(allergens=allergens),
         "",
         _(" LOTS, first to go first"),
-        *[f"   {lot_line(lot, width - 4)}" for lot in view.lots],
+        *[f"   {bound_lot_line(view, lot, width - 4)}" for lot in view.lots],
         *([] if view.lots else [f"   {_('nothing on hand')}"]),
         "",
         _(" MOVEMENTS"),

@@ -8,18 +8,21 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
-from node.actions.plans import withdraw_plan
+from node.actions.drafts import drop_draft
 from node.errors import N_
 from node.language import _
+from node.ledger.store import Transaction
 from node.planner.drafts import Draft
-from node.planner.making import PEOPLE_MAX, Proposal, accept_draft, keep_proposal
-from node.planner.private import keep_served, load_needs
+from node.planner.making import PEOPLE_MAX, Proposal, keep_proposal
+from node.planner.view import AcceptedRow
 from node.text import safe_text
 from node.tui import plan_queries
 from node.tui.deciding import Decisions
 from node.tui.dialogs.read_text import ReadText
+from node.tui.drafting import DraftKeeper, Fields
 from node.tui.keys import PLAN, Facts, bindings_of
 from node.tui.plan_queries import PlanPage
+from node.tui.planning import PlanDecisions
 from node.tui.screens.base import WIDE_WIDTH, FactScreen
 from node.tui.screens.plan_words import (
     LEFT_OUT_LINES,
@@ -34,6 +37,7 @@ from node.tui.screens.plan_words import (
 from node.tui.widgets.marked_table import Column, MarkedTable
 from node.tui.widgets.words import Words
 
+FORM = "plan"
 PORTIONS_CHARACTERS_MAX = 5
 
 
@@ -62,7 +66,8 @@ class PlanScreen(FactScreen):
         super().__init__()
         self._page: PlanPage | None = None
         self._is_central = False
-        self._decisions = Decisions(self.app)
+        self._deciding = PlanDecisions(self.app, Decisions(self.app))
+        self._typed = DraftKeeper(FORM, self, self._collect)
 
     def compose_body(self) -> ComposeResult:
         """Yield the portions, who made the plan, its dishes, and the reasons."""
@@ -94,6 +99,8 @@ class PlanScreen(FactScreen):
                 steps.add("accept_plan")
             if view.accepted_plan is not None:
                 steps.add("withdraw_plan")
+            if self._to_cook() is not None:
+                steps.add("cook")
             if self._page.other is not None:
                 steps.add("other_plan")
             if self._page.health.resting == "acknowledge":
@@ -117,6 +124,15 @@ class PlanScreen(FactScreen):
         """Put the cursor into the field."""
         self.query_one("#portions", Input).focus()
 
+    def on_mount(self) -> None:
+        """Bring back what was typed before."""
+        super().on_mount()
+        self._typed.bring_back(self._show_typed)
+
+    def on_input_changed(self) -> None:
+        """Keep what is typed."""
+        self._typed.touched()
+
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Plan for what was typed."""
         text = event.value.strip()
@@ -139,11 +155,19 @@ class PlanScreen(FactScreen):
         """Accept the plan that is shown; asks."""
         draft = self._draft()
         if draft is not None:
-            self.app.in_background(partial(self._accept, draft), "dialog")
+            self.app.in_background(partial(self._deciding.accept, draft), "dialog")
 
     def do_take_back(self) -> None:
         """Withdraw the accepted plan; asks."""
-        self.app.in_background(self._withdraw, "dialog")
+        plan = self._page.view.accepted_plan if self._page is not None else None
+        if plan is not None:
+            self.app.in_background(partial(self._deciding.withdraw, plan), "dialog")
+
+    def do_cook(self) -> None:
+        """Say that the selected dish of the accepted plan was cooked; asks."""
+        row = self._to_cook()
+        if row is not None:
+            self.app.in_background(partial(self._deciding.cook, row), "dialog")
 
     def do_other(self) -> None:
         """Show the other plan: the central planner's, or the one made here."""
@@ -181,55 +205,18 @@ class PlanScreen(FactScreen):
         self._have(page)
         self.say(_("Planned here; saving."))
         asks = await app.answer_to(lambda _connection: plan_queries.has_central_planner(app.places))
-        app.write(
-            _("plan"),
-            lambda tx: keep_proposal(tx, proposal, ask_central=asks),
-            lambda _draft_id: self._is_kept(proposal, asks=asks),
-        )
+
+        def work(tx: Transaction) -> int:
+            drop_draft(tx, FORM)
+            return keep_proposal(tx, proposal, ask_central=asks)
+
+        self._typed.forget()
+        app.write(_("plan"), work, lambda _draft_id: self._is_kept(proposal, asks=asks))
 
     def _is_kept(self, proposal: Proposal, *, asks: bool) -> None:
         dishes = len(proposal.plan.dishes)
         words = _("Planned here, dishes: {count}. Enter accepts the plan.").format(count=dishes)
         self.say(f"{words} {_('The central planner is asked as well.')}" if asks else words)
-
-    async def _accept(self, draft: Draft) -> None:
-        app = self.app
-        assert draft.plan is not None
-        is_sure = await self._decisions.sure(
-            N_("Accept this plan for {day}: dishes {dishes}, portions {portions}?"),
-            N_("Its food is reserved until it is cooked or the plan is withdrawn. Selling goes on as before."),
-            day=draft.snapshot.day,
-            dishes=len(draft.plan.dishes),
-            portions=sum(dish.total for dish in draft.plan.dishes),
-        )
-        if is_sure:
-            self._decisions.write(
-                _("accept the plan"),
-                lambda tx, action_id, yes: accept_draft(
-                    tx,
-                    draft,
-                    load_needs(app.places),
-                    action_id=action_id,
-                    who=app.who,
-                    keep=partial(keep_served, app.places),
-                    yes=yes,
-                ),
-                lambda _plan_id: self.say(_("Accepted. Cook a dish with: larder plan --cook DISH")),
-            )
-
-    async def _withdraw(self) -> None:
-        plan = self._page.view.accepted_plan if self._page is not None else None
-        if plan is None or not await self._decisions.sure(
-            N_("Withdraw the accepted plan for {day}?"),
-            N_("What it had reserved is free again."),
-            day=plan.day.isoformat(),
-        ):
-            return
-        self._decisions.write(
-            _("withdraw the plan"),
-            lambda tx, action_id, _yes: withdraw_plan(tx, action_id=action_id, who=self.app.who, plan=plan.plan_id),
-            lambda _nothing: self.say(_("Withdrawn; what it had reserved is free.")),
-        )
 
     # Drawing.
 
@@ -264,6 +251,24 @@ class PlanScreen(FactScreen):
     def on_data_table_row_selected(self) -> None:
         """Accept, as Enter does."""
         self.app.action_do("plan.accept")
+
+    def _collect(self) -> Fields:
+        typed, draft = self.query_one("#portions", Input).value.strip(), self._draft()
+        is_planned = draft is not None and typed == str(draft.snapshot.people)
+        return {"portions": typed} if typed and not is_planned else {}
+
+    def _show_typed(self, fields: Fields) -> None:
+        self.query_one("#portions", Input).value = fields.get("portions", "")
+        self.say(_("Here is what was typed before."))
+
+    def _to_cook(self) -> AcceptedRow | None:
+        """Return the dish of the accepted plan that is selected and not cooked yet."""
+        key = self.query_one("#dishes", MarkedTable).selected_key
+        if self._page is None or not self._page.view.is_accepted or key is None:
+            return None
+        recipe_id = self._page.view.rows[int(key)].dish.recipe_id
+        rows = [row for row in self._page.view.accepted if row.dish.recipe_id == recipe_id]
+        return next((row for row in rows if row.dish.cooked_portions is None), None)
 
     def _draft(self) -> Draft | None:
         return self._page.view.draft if self._page is not None else None

@@ -18,7 +18,8 @@ from node.tui.discarding import ask_and_discard
 from node.tui.keys import STOCK, Facts, bindings_of
 from node.tui.queries import ItemView, StockView
 from node.tui.screens.base import FactScreen
-from node.tui.sentences import NAME_CELLS, lot_line, quantity_text, short_movement
+from node.tui.screens.stock_words import bound_lot_line
+from node.tui.sentences import NAME_CELLS, quantity_text, short_movement
 from node.tui.widgets.marked_table import Column, MarkedTable, Row
 from node.tui.widgets.words import Words
 
@@ -155,7 +156,7 @@ class StockScreen(FactScreen):
             return
         width = max(20, detail.size.width or self.size.width)
         most = LOT_LINES_TALL if self.size.height > 30 else LOT_LINES
-        lots = [f"  {lot_line(lot, width - 3)}" for lot in view.lots[:most]]
+        lots = [f"  {bound_lot_line(view, lot, width - 3)}" for lot in view.lots[:most]]
         if len(view.lots) > most:
             lots[-1] = "  " + _("and {count} more lots").format(count=len(view.lots) - most + 1)
         heading = _(" LOTS of {item}, first to go first").format(item=safe_text(view.item.name, NAME_CELLS))

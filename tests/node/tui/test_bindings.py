@@ -51,7 +51,7 @@ RESERVED = {
     "escape": "back",
 }
 HAND_OVER_STEPS = frozenset({"accept", "send", "receive", "cancel", "withdraw", "refuse", "book"})
-EVERY_STEP = HAND_OVER_STEPS | {"accept_plan", "withdraw_plan", "other_plan", "acknowledge"}
+EVERY_STEP = HAND_OVER_STEPS | {"accept_plan", "withdraw_plan", "cook", "other_plan", "acknowledge"}
 LETTERS_THAT_MAY_DIFFER = set("aeghilmopstx") | {"plus", "minus"}
 
 
@@ -128,6 +128,7 @@ def test_a_key_that_needs_something_gives_its_reason() -> None:
         "plan.accept",
         "plan.why",
         "plan.withdraw",
+        "plan.cook",
         "plan.other",
         "plan.seen",
         "peers.offer",

@@ -172,7 +172,9 @@ async def test_a_lot_is_offered_sent_and_booked_as_come_back(tmp_path: Path) -> 
             await settled(app)
             await shows(app, "offered, no answer yet.")
             assert rows(both.us.places, "SELECT state FROM transfer") == [("offered",)]
-            await press(app, "g", "enter")
+            await press(app, "f4")
+            await shows(app, "O-7           18 kg use by 2026-12-01        5 kg promised")
+            await press(app, "f8", "g", "enter")
             await shows(app, "Who carries it?")
             await write(app, "Ana")
             await press(app, "enter")

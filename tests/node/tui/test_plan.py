@@ -101,6 +101,40 @@ async def test_a_plan_is_accepted_and_withdrawn_by_a_lone_y_and_by_no_scan(tmp_p
         assert rows(places, count) == [(1, 1)]
 
 
+async def test_a_dish_of_the_accepted_plan_is_cooked_and_its_food_leaves_the_stock(tmp_path: Path) -> None:
+    places = a_kitchen(tmp_path, *NEEDS)
+    async with the_screen(places) as app:
+        await planned(app)
+        await press(app, "i")
+        await shows(app, "i cooked - no dish of an accepted plan")
+        await press(app, "enter")
+        await say_yes(app)
+        await settled(app)
+        await press(app, "i")
+        await shows(app, "Was Carrot soup cooked,")
+        await say_yes(app)
+        await settled(app)
+        await shows(app, "cooked ")
+        assert rows(places, "SELECT count(*) FROM dish_cooked") == [(1,)]
+        assert rows(places, "SELECT count(*) > 3 FROM movement WHERE kind = 3") == [(1,)]
+
+
+async def test_portions_that_were_typed_are_there_again(tmp_path: Path) -> None:
+    places = a_kitchen(tmp_path)
+    async with the_screen(places) as app:
+        await press(app, "f6")
+        await until(lambda: app.field_in_focus is not None)
+        await write(app, "75")
+        await until(lambda: rows(places, "SELECT count(*) FROM draft WHERE form = 'plan'") == [(1,)])
+    async with the_screen(places) as app:
+        await press(app, "f6")
+        await shows(app, "Here is what was typed before.")
+        await shows(app, "for portions [75")
+        await press(app, "enter")
+        await settled(app)
+        assert rows(places, "SELECT count(*) FROM draft WHERE form = 'plan'") == [(0,)]
+
+
 async def test_a_better_plan_from_the_centre_is_a_line_until_somebody_looks_at_it(tmp_path: Path) -> None:
     places = a_kitchen(tmp_path)
     async with the_screen(places) as app:
