@@ -32,6 +32,8 @@ MEMBERS_MAX = 1_000
 SECRET_CHARACTERS = 43
 WALL_MS_MAX = 253_402_300_799_999  # the last millisecond of the year 9999
 DIGITS = 6
+# At the end of a card, so that a letter lost or mistyped is seen at once; who alters it on purpose meets the digits.
+CHECKSUM_BYTES = 4
 _ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 _SECRET = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -84,7 +86,8 @@ class Meeting(Enum):
 
 def encode_card(card: Card) -> str:
     """Return the card as one line of text."""
-    return PREFIX + urlsafe_b64encode(msgspec.json.encode(card)).decode("ascii").rstrip("=")
+    content = msgspec.json.encode(card)
+    return PREFIX + urlsafe_b64encode(content + _checksum(content)).decode("ascii").rstrip("=")
 
 
 def wrapped(text: str) -> str:
@@ -103,7 +106,10 @@ def decode_card(text: str) -> Card:
     if not _SECRET.fullmatch(encoded):
         raise _refused(N_("it has characters that no card has"))
     try:
-        content = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+        decoded = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+        content = decoded[:-CHECKSUM_BYTES]
+        if decoded[-CHECKSUM_BYTES:] != _checksum(content):
+            raise ValueError("another checksum")
         card = msgspec.json.decode(content, type=Card)
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise _refused(N_("it is cut or was altered")) from error
@@ -125,10 +131,13 @@ def meeting(ours: Card, theirs: Card) -> Meeting:
 
 
 def check_digits(ours: Card, theirs: Card) -> str:
-    """Return the 6 digits that both markets show when each holds the card that the other made."""
+    """Return the 6 digits that both markets show when each holds the card that the other made.
+
+    They cover all that the two cards say: with another address and certificate, somebody could sit between the two.
+    """
     group = theirs.group if meeting(ours, theirs) is Meeting.WE_JOIN else ours.group
-    parts = sorted((card.public_key, card.nonce) for card in (ours, theirs))
-    hashed = blake2b(group + b"".join(key + nonce for key, nonce in parts), digest_size=8).digest()
+    parts = sorted(blake2b(msgspec.json.encode(card), digest_size=32).digest() for card in (ours, theirs))
+    hashed = blake2b(group + b"".join(parts), digest_size=8).digest()
     return f"{int.from_bytes(hashed, 'big') % 10**DIGITS:0{DIGITS}d}"
 
 
@@ -136,6 +145,10 @@ def is_address(text: str) -> bool:
     """Tell whether a text is a host and a port that a broker can be dialled at."""
     found = _ADDRESS.fullmatch(text)
     return found is not None and len(text) <= ADDRESS_CHARACTERS_MAX and 0 < int(found[2]) < 65_536
+
+
+def _checksum(content: bytes) -> bytes:
+    return blake2b(content, digest_size=CHECKSUM_BYTES).digest()
 
 
 def _is_safe(name: str) -> bool:
