@@ -131,7 +131,7 @@ def stock(
     where, values = _like_all(text.lower().split())
     day = to_day(today)
     rows = connection.execute(
-        f"{_STOCK_QUERY} WHERE {where} AND (l.item_id IS NOT NULL OR i.par_milli IS NOT NULL OR i.is_starter = 0)"
+        f"{_STOCK_QUERY} WHERE {where} AND (l.item_id IS NOT NULL OR i.par_milli IS NOT NULL OR {_IS_OURS})"
         f" AND {_SHOW[show]} ORDER BY i.name, i.item_id LIMIT :limit",
         _named(values, day, limit=min(limit, ROWS_MAX)),
     )
@@ -143,11 +143,17 @@ def stock_count(connection: sqlite3.Connection, text: str = "", show: str = "all
     where, values = _like_all(text.lower().split())
     (count,) = connection.execute(
         f"SELECT count(*) FROM ({_STOCK_QUERY} WHERE {where}"
-        f" AND (l.item_id IS NOT NULL OR i.par_milli IS NOT NULL OR i.is_starter = 0) AND {_SHOW[show]})",
+        f" AND (l.item_id IS NOT NULL OR i.par_milli IS NOT NULL OR {_IS_OURS}) AND {_SHOW[show]})",
         _named(values, to_day(today), limit=ROWS_MAX),
     ).fetchone()
     return int(count)
 
+
+# An item of the group is on our list once we named it or had it: what only others trade in is not "out" here.
+_IS_OURS = """(i.is_starter = 0 AND (
+  EXISTS (SELECT 1 FROM lot o WHERE o.item_id = i.item_id AND o.member = (SELECT origin FROM writer WHERE id = 1))
+  OR EXISTS (SELECT 1 FROM reg_head n WHERE n.key = 'item/' || i.item_id || '/name'
+             AND n.member = (SELECT origin FROM writer WHERE id = 1))))"""
 
 _LOT_COLUMNS = "stream, seq, item_id, unit, on_hand_milli, batch, supplier, use_by, best_before, hlc"
 

@@ -239,6 +239,20 @@ def test_the_log_shows_the_facts_of_all_markets_and_of_one(pair: tuple[Places, P
         assert any("brought into the group Milk (whole) 4 l" in line for line in said)
 
 
+def test_what_only_another_market_trades_in_is_not_out_of_stock_here(
+    pair: tuple[Places, Places], tmp_path: Path
+) -> None:
+    harbour, mill = pair
+    paired(pair, tmp_path)
+    answer(mill, "receive", "4006381333931", "3", "--name", "Plum jam")
+    answer(harbour, "receive", "4012345678901", "3", "--name", "Quince jelly")
+    answer(harbour, "sell", "4012345678901", "3")
+    exchanged(pair)
+    assert any("Plum jam" in line for line in lines(harbour, "items", "plum"))
+    assert [row["item"]["name"] for row in answer(harbour, "stock")["rows"]] == ["Milk (whole)", "Quince jelly"]
+    assert [row["item"]["name"] for row in answer(mill, "stock")["rows"]] == ["Milk (whole)", "Plum jam"]
+
+
 def test_a_market_that_joined_keeps_its_history_and_says_why_it_cannot_undo(
     pair: tuple[Places, Places], tmp_path: Path
 ) -> None:
