@@ -110,9 +110,9 @@ def run(options: argparse.Namespace, folder: Path) -> int:
     town = Town(folder, broker=options.broker or default_broker(), is_flaky=options.planner == FLAKY)
     facts, problems, code = None, [], EXIT_FAILED
     try:
+        say(_("Harbour and Mill Road are opened in {folder}").format(folder=folder))
         town.open()
         if options.plain:
-            say(_("Harbour and Mill Road are open in {folder}").format(folder=folder))
             facts = play(town, options.seconds - (time.monotonic() - began_s), has_outage=options.outage)
         else:
             code = show_screen(town, options.seconds)
