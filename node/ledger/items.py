@@ -10,11 +10,11 @@ import sqlite3
 
 import msgspec
 
-from node.domain.allergens import Declaration
+from node.domain.allergens import Declaration, union
 from node.domain.words import UNIT_WORDS, Unit
 from node.ledger.events import RegisterValue
 from node.ledger.names import node_id
-from node.ledger.registers import heads, safest_allergens, shown
+from node.ledger.registers import RegisterHead, heads, safest_allergens, shown
 from node.ledger.starter import StarterFood, starter_foods
 
 ITEM_KEY_PREFIXES = ("item/", "par/")
@@ -65,7 +65,7 @@ def refresh_item(connection: sqlite3.Connection, item_id: str) -> None:
             name,
             _known_unit(unit, model),
             _text(connection, item_id, "storage") or (model.storage if model else None),
-            _declaration_text(safest_allergens(allergens) if allergens else _declared(own)),
+            _declaration_text(_safest(allergens, own)),
             model.shelf_life_days if model else None,
             _par_milli(connection, item_id),
             like,
@@ -95,6 +95,14 @@ def _unit(food: StarterFood | None) -> Unit:
 def _declared(food: StarterFood | None) -> Declaration:
     # What is like a starter food is not that food: a branded product's allergens are on its own label.
     return None if food is None or food.allergens is None else tuple(food.allergens)
+
+
+def _safest(written: list[RegisterHead], own: StarterFood | None) -> Declaration:
+    """Combine what markets wrote with what the starter catalogue declares: no market takes an allergen off for all."""
+    declared = _declared(own)
+    if not written:
+        return declared
+    return safest_allergens(written) if declared is None else union([safest_allergens(written), declared])
 
 
 def _declaration_text(declaration: Declaration) -> str | None:

@@ -11,7 +11,7 @@ import sqlite3
 # Raised by one with each migration; a database with a higher number was made by newer software.
 SCHEMA_VERSION = 2
 # Raised whenever folding the same blocks would give other rows. The starter catalogue's version is kept beside it.
-FOLD_VERSION = 2
+FOLD_VERSION = 3
 # A database page; it cannot change later. On a card, bytes written are what wears out.
 PAGE_BYTES = 1024
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -165,3 +166,24 @@ def test_a_value_replaced_before_it_arrives_is_born_dead() -> None:
         set_register(connection, b"stream-b", 0, ["eggs"], [Dot(b"stream-a", 0)], hlc=1)
         set_register(connection, b"stream-a", 0, ["milk"], [], hlc=9)
         assert shown(connection, "item/x/allergens") == ["eggs"]
+
+
+def declared(connection: sqlite3.Connection, item_id: str, value: object) -> object:
+    """Fold what one market declares for an item and return the allergens that everybody sees."""
+    fact = RegisterSet(f"item/{item_id}/allergens", value, [])  # type: ignore[arg-type]
+    fold(connection, Event(Dot(b"stream-b", 0), 9, 0, fact), member=MEMBERS[b"stream-b"], clock=2)
+    (found,) = connection.execute("SELECT allergens FROM item WHERE item_id = ?", (item_id,)).fetchone()
+    return found
+
+
+def test_no_market_takes_an_allergen_of_the_starter_catalogue_off() -> None:
+    with tables() as connection:
+        assert declared(connection, "food/milk-whole", []) == '["milk"]'
+    with tables() as connection:
+        assert declared(connection, "food/milk-whole", ["eggs"]) == '["eggs","milk"]'
+
+
+@pytest.mark.parametrize("value", [["walnuts"], ["milk", "walnuts"], "milk"])
+def test_a_declaration_that_cannot_be_read_is_no_declaration(value: object) -> None:
+    with tables() as connection:
+        assert declared(connection, "gtin/04006381333931", value) is None
