@@ -16,25 +16,22 @@ from node.cli.asking import act_after_questions
 from node.cli.desk import Desk, reading, writing
 from node.cli.options import as_json, confirmed
 from node.cli.output import answer
+from node.cli.own_broker import broker_of, owner_of
 from node.cli.peers import known_peer, pairing_word
 from node.cli.sentences import name_text
 from node.errors import N_, LocalFault, Refused
 from node.language import _, ngettext
 from node.ledger.card import (
-    ADDRESSES_MAX,
     CARD_BYTES_MAX,
-    CERTIFICATE_BYTES_MAX,
     Card,
     Meeting,
     decode_card,
     encode_card,
-    is_address,
     wrapped,
 )
 from node.ledger.read.members import member_named
 from node.ledger.read.peers import peers
 from node.places import Places
-from node.settings import load_settings
 
 if TYPE_CHECKING:
     from node.ledger.block import Signer
@@ -125,7 +122,7 @@ def card_verb(desk: Desk, out: Path | None, is_qr: bool) -> None:
     """Make the card and say how it reaches the other market."""
     from node.actions.cards import make_card
 
-    addresses, certificate = _broker_of(desk.places)
+    addresses, certificate = broker_of(desk.places)
     with writing(desk) as market:
         card = market.act("pair", lambda tx, _who: make_card(tx, addresses=addresses, certificate=certificate))
     text = encode_card(card)
@@ -145,11 +142,11 @@ def card_verb(desk: Desk, out: Path | None, is_qr: bool) -> None:
 @click.pass_obj
 def add_verb(desk: Desk, file: str, out: Path | None, yes: bool) -> None:
     """Pair with the market of a card, after a yes to the digits."""
-    from node.actions.cards import build_card
+    from node.actions.cards import build_card, open_card
     from node.actions.pairing import add_peer
 
     theirs = decode_card(_read_card(file))
-    addresses, certificate = _broker_of(desk.places)
+    addresses, certificate = broker_of(desk.places)
     with writing(desk) as market:
         fresh = build_card(market.reader, clock.now(), addresses=addresses, certificate=certificate)
         done = act_after_questions(
@@ -160,6 +157,7 @@ def add_verb(desk: Desk, file: str, out: Path | None, yes: bool) -> None:
             ),
             is_yes=yes,
         )
+        has_card = open_card(market.reader, clock.now()) is not None
     text = encode_card(done.our_card) if done.our_card else None
     if text and out is not None:
         _write_card(out, text)
@@ -174,7 +172,7 @@ def add_verb(desk: Desk, file: str, out: Path | None, yes: bool) -> None:
     )
     lines = [_("saved: {what}").format(what=_(MEETING_WORDS[done.meeting]).format(name=name_text(done.name)))]
     if done.is_known:
-        lines = [_("nothing new: {name} was paired by this card already").format(name=name_text(done.name))]
+        lines = _known_lines(done.name, has_card=has_card)
     if done.digits:
         lines.append(_("digits {digits}: the other computer must show the same").format(digits=done.digits))
     if done.our_card and text:
@@ -248,70 +246,13 @@ def forget_verb(desk: Desk, name: str) -> None:
     answer(desk, ForgetAnswer(name=row.name, node_id=row.node_id), [line])
 
 
-def _broker_of(places: Places) -> tuple[list[str], bytes | None]:
-    """Return where peers reach our broker, and the certificate that it shows (DER), None where it has none yet."""
-    addresses = load_settings(places.settings).sync.advertise
-    wrong = next((address for address in addresses if not is_address(address)), None)
-    if wrong is not None:
-        raise LocalFault(
-            "settings.address",
-            N_("The address {address} in {path} is not a host and a port."),
-            N_("Write it under [sync] advertise like this: harbour.local:8883."),
-            address=wrong[:80],
-            path=str(places.settings),
-        )
-    if len(addresses) > ADDRESSES_MAX:
-        raise LocalFault(
-            "settings.addresses",
-            N_("{path} names {count} addresses; a card holds {most}."),
-            N_("Leave the ones that other markets reach best under [sync] advertise."),
-            path=str(places.settings),
-            count=len(addresses),
-            most=ADDRESSES_MAX,
-        )
-    return addresses, _certificate(places, is_needed=bool(addresses))
-
-
-def _certificate(places: Places, *, is_needed: bool) -> bytes | None:
-    """Return the certificate of our broker (DER), made now where it is needed; None where it has and needs none.
-
-    A card with addresses and no certificate would pair two markets that can never meet, and nobody would be told.
-    """
-    if not places.tls_certificate.exists():
-        return _made_certificate(places) if is_needed else None
-    from ssl import PEM_cert_to_DER_cert
-
-    try:
-        certificate = PEM_cert_to_DER_cert(places.tls_certificate.read_text(encoding="ascii").strip())
-    except ValueError:  # not PEM, not ASCII, not base64
-        certificate = b""
-    if not 0 < len(certificate) <= CERTIFICATE_BYTES_MAX:
-        raise LocalFault(
-            "card.certificate",
-            N_("The certificate of this market's broker in {path} cannot be read."),
-            N_("Move it away and start larder-node, which makes a new one; then make the card again."),
-            path=str(places.tls_certificate),
-        )
-    return certificate
-
-
-def _made_certificate(places: Places) -> bytes:
-    """Make the broker's certificate as larder-node would. Raises Refused where the key would not be the node's own."""
-    from node.ledger.read import market, open_reader
-    from node.sync.certificates import ensure_certificate
-
-    if places.node_key.parent.stat().st_uid != os.geteuid():
-        raise Refused(
-            "card.no_certificate",
-            N_("The broker of this market has no certificate yet, and only {owner} can make it."),
-            N_("Start larder-node once, then run this again."),
-            owner=_owner_of(places.node_key.parent),
-        )
-    connection = open_reader(places)
-    try:
-        return ensure_certificate(places, node_id=market(connection).node_id)
-    finally:
-        connection.close()
+def _known_lines(name: str, *, has_card: bool) -> list[str]:
+    lines = [_("nothing new: {name} was paired by this card already").format(name=name_text(name))]
+    if has_card:
+        # Whoever answered that one has another password of ours than the one that was given out with the last pairing.
+        words = _("a newer card of this market waits; if {name} has it: larder pair forget {name}, then run this again")
+        lines.append(words.format(name=name_text(name)))
+    return lines
 
 
 def _signer_of(places: Places) -> Callable[[], Signer]:
@@ -325,17 +266,10 @@ def _signer_of(places: Places) -> Callable[[], Signer]:
                 "pair.needs_key",
                 N_("Facts of this market wait for their signature, and only {owner} can read its key."),
                 N_("Start larder-node and try again in a minute, or run this as {owner}."),
-                owner=_owner_of(places.node_key.parent),
+                owner=owner_of(places.node_key.parent),
             ) from fault
 
     return load
-
-
-def _owner_of(folder: Path) -> str:
-    try:
-        return folder.owner()
-    except (OSError, KeyError):
-        return "root"
 
 
 def _read_card(file: str) -> str:

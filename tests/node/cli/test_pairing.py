@@ -67,6 +67,21 @@ def test_two_markets_are_paired_by_files_and_show_the_same_digits(pair: tuple[Pl
     ]
 
 
+def test_a_card_made_after_the_other_one_was_answered_is_not_taken_for_the_one_that_counts(
+    pair: tuple[Places, Places], tmp_path: Path
+) -> None:
+    harbour, mill = pair
+    theirs, ours = str(tmp_path / "mill.card"), str(tmp_path / "harbour.card")
+    answer(mill, "pair", "card", "--out", theirs)
+    answer(harbour, "pair", "add", theirs, "--yes")  # the card that this prints is lost
+    answer(harbour, "pair", "card", "--out", ours)
+    digits = answer(mill, "pair", "add", ours, "--yes")["digits"]
+    _known, hint = lines(harbour, "pair", "add", theirs, "--yes")
+    assert "larder pair forget Mill Road" in hint
+    answer(harbour, "pair", "forget", "Mill Road")
+    assert digits == answer(harbour, "pair", "add", theirs, "--yes")["digits"]
+
+
 def test_a_card_can_be_typed_or_scanned_in(pair: tuple[Places, Places]) -> None:
     harbour, mill = pair
     card = answer(harbour, "pair", "card")["card"]
