@@ -19,6 +19,7 @@ from node.cli.desk import Desk, Writing, reading, writing
 from node.cli.options import as_json, confirmed, repeatable
 from node.cli.output import answer
 from node.cli.plan_answers import need_lines, plan_answer, plan_lines
+from node.cli.verdicts import tell_verdicts
 from node.domain.dates import parse_date
 from node.domain.diets import Need, read_needs
 from node.domain.recipes import MEALS
@@ -72,6 +73,7 @@ class PlanDoneAnswer(msgspec.Struct, frozen=True, kw_only=True):
 @click.option("--day", metavar="DATE", help=_("Which day; today where nothing is said."))
 @click.option("--why", "why_dish", metavar="DISH", help=_("Why a dish is in the plan."))
 @click.option("--why-not", "why_not_recipe", metavar="RECIPE", help=_("Why a recipe is not; 'all' for every one."))
+@click.option("--verdicts", is_flag=True, help=_("What became of the central planner's proposals, and why."))
 @click.option("--accept", is_flag=True, help=_("Accept the plan: its food is reserved."))
 @click.option("--withdraw", is_flag=True, help=_("Take the accepted plan back."))
 @click.option("--cook", "cook", metavar="DISH", help=_("Say that a dish of the accepted plan was cooked."))
@@ -89,6 +91,7 @@ def plan_verb(
     day: str | None,
     why_dish: str | None,
     why_not_recipe: str | None,
+    verdicts: bool,
     accept: bool,
     withdraw: bool,
     cook: str | None,
@@ -99,13 +102,15 @@ def plan_verb(
 ) -> None:
     """Make or show a plan, or do one of the things people decide about it."""
     makes = portions is not None or bool(without) or meal is not None or day is not None
-    chosen = [makes, why_dish, why_not_recipe, accept, withdraw, cook, forget, acknowledge]
+    chosen = [makes, why_dish, why_not_recipe, verdicts, accept, withdraw, cook, forget, acknowledge]
     if sum(1 for each in chosen if each) > 1:
         raise click.UsageError(_("one thing at a time: make a plan, ask why, accept, withdraw or cook"))
     if makes:
         _make(desk, portions, without, meal, day)
     elif why_dish or why_not_recipe:
         _explain(desk, why_dish, why_not_recipe)
+    elif verdicts:
+        tell_verdicts(desk)
     elif accept:
         _accept(desk, action_id, is_yes=yes)
     elif withdraw:

@@ -212,25 +212,36 @@ def _people(case: _Case) -> Iterator[Fault]:
             place = f"{path}.portions.{label}"
             found = case.private.conflict(label, recipe) if case.private else None
             if found is not None and found.food:
-                yield conflict_fault(found, place, recipe.title)
+                yield conflict_fault(found, place, recipe.title, _lots(case, recipe, found.food))
             elif found or dish.recipe_id not in menus[label] or (case.private and label not in case.private.needs):
-                yield Fault("DIET", place, N_("{title} is nothing for class {label}."), _pair(recipe.title, label))
+                yield Fault(
+                    "DIET", place, N_("{title} is nothing for class {label}{lots}."), _nothing(case, recipe, label)
+                )
 
 
-def conflict_fault(found: Conflict, path: str, title: str) -> Fault:
-    """Return what a conflict with somebody's needs is called. It names the food, never the need."""
-    return Fault(found.code, path, _CONFLICTS[found.code], {"title": title, "food": found.food})
+def conflict_fault(found: Conflict, path: str, title: str, lots: str = "") -> Fault:
+    """Return what a conflict with somebody's needs is called. It names the food and its lots, never the need."""
+    return Fault(found.code, path, _CONFLICTS[found.code], {"title": title, "food": found.food, "lots": lots})
+
+
+def _lots(case: _Case, recipe: Recipe, food: str | None = None) -> str:
+    """Return the lots a dish would take first, in brackets: of one food by its name, or of all of them."""
+    wanted = {line.item_id for line in recipe.lines if line.item_id}
+    if food is not None:
+        wanted = {item_id for item_id in wanted if _name(case, item_id) == food}
+    lots = [label for bucket in case.snapshot.stock if bucket.item_id in wanted for label in bucket.lots]
+    return f" ({', '.join(lots[:LOTS_NAMED_MAX])})" if lots else ""
 
 
 _CONFLICTS = {
-    "ALLERGEN": N_("{title} holds an allergen that somebody avoids: {food}."),
-    "ALLERGEN_UNKNOWN": N_("Nobody declared what is in {food}, so {title} is not safe for somebody."),
-    "DIET": N_("{title} holds {food}, which somebody does not eat."),
+    "ALLERGEN": N_("{title} holds an allergen that somebody avoids: {food}{lots}."),
+    "ALLERGEN_UNKNOWN": N_("Nobody declared what is in {food}{lots}, so {title} is not safe for somebody."),
+    "DIET": N_("{title} holds {food}{lots}, which somebody does not eat."),
 }
 
 
-def _pair(title: str, label: str) -> dict[str, str | int]:
-    return {"title": title, "label": label}
+def _nothing(case: _Case, recipe: Recipe, label: str) -> dict[str, str | int]:
+    return {"title": recipe.title, "label": label, "lots": _lots(case, recipe)}
 
 
 def _food(case: _Case) -> Iterator[Fault]:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from node.actions.keeping import open_market
 from node.places import Places
 from node.planner.central.health import PlannerHealth, write_planner_health
+from node.planner.central.judge import judge
+from node.planner.central.record import keep_judged
+from node.planner.central.request import make_request
+from node.planner.drafts import newest_draft
 from tests.node.cli.verbs import CHECKOUT, answer, environment, lines, process, refusal, run
 
 FOOD = {
@@ -285,3 +291,32 @@ def test_forgetting_leaves_no_byte_of_a_class_in_any_file(kitchen: Places) -> No
     assert found() == list(traces)
     lines(kitchen, "plan", "--forget")
     assert found() == []
+
+
+def test_every_verdict_is_listed_with_its_code_and_the_lot_it_names(kitchen: Places) -> None:
+    assert lines(kitchen, "plan", "--verdicts") == ["no plan of a central planner was judged yet"]
+    lines(kitchen, "plan", "--portions", "20", "--without", "chicken=5")
+    with closing(open_market(kitchen)) as store:
+        local = newest_draft(store.reader)
+        assert local is not None and local.plan is not None
+        asked = make_request(local.snapshot)
+        assert asked is not None
+        day, wrong = local.snapshot.day, "book/chicken-pepper-rice"
+        label = next(each.label for each in asked.snapshot.classes if wrong not in each.recipes)
+        raw = json.dumps(
+            {
+                "schema": "plan-proposal/1",
+                "snapshot_id": asked.snapshot_id,
+                "planner": "liar/1",
+                "dishes": [{"day": day, "meal": "main", "recipe": wrong, "portions": {label: 5}}],
+            }
+        ).encode()
+        judged = judge(raw, asked, local.snapshot, local.plan)
+        store.act("planner", lambda tx: keep_judged(tx, judged, local.snapshot))
+    (told,) = lines(kitchen, "plan", "--verdicts")
+    assert told.startswith("REFUSED liar/1 at Harbour: DIET Chicken rice with peppers is nothing for class c")
+    assert "(#" in told
+    (value,) = answer(kitchen, "plan", "--verdicts")["verdicts"]
+    assert (value["verdict"], value["codes"]) == ("reject", ["DIET"])
+    lines(kitchen, "plan", "--forget")
+    assert lines(kitchen, "plan", "--verdicts") == ["REFUSED liar/1 at Harbour: DIET"]
