@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from demo_processes import BIN, LAST_WORDS_CHARACTERS, ROOT, Failed, Processes
+from demo_processes import BIN, LAST_WORDS_CHARACTERS, ROOT, Child, Failed, Processes
 
 from firmware_bridge.store.read import TelemetryUnreadable, counts, open_telemetry
 from node import clock
@@ -86,6 +86,7 @@ class Market:
         self.name = name
         self.places = Places(folder)
         self._processes = processes
+        self._node: Child | None = None
 
     @property
     def key(self) -> str:
@@ -133,7 +134,15 @@ class Market:
 
     def start_node(self) -> None:
         """Start larder-node."""
-        self._processes.start(f"larder-node-{self.key}", [str(BIN / "larder-node"), "--data", str(self.folder)])
+        self._node = self._processes.start(
+            f"larder-node-{self.key}", [str(BIN / "larder-node"), "--data", str(self.folder)]
+        )
+
+    def kill_node(self) -> None:
+        """End larder-node by SIGKILL, as a power cut would."""
+        assert self._node is not None
+        self._processes.kill(self._node)
+        self._node = None
 
     def verb(self, *arguments: str) -> dict[str, Any]:
         """Do what a person would type as `larder ARGUMENTS` and return its JSON object. Raises Failed."""

@@ -30,11 +30,15 @@ def play_outage(story: Story) -> None:
         lambda: not any(market.is_linked_to_peers() for market in town.markets), _("both markets notice that it is cut")
     )
     say(_("Harbour and Mill Road both notice that they are alone"))
+    town.mill_road.kill_node()
+    say(_("larder-node of Mill Road is killed (SIGKILL)"))
     sales = {
         town.harbour.key: story.sell(town.harbour, "food/apples", "5"),
         town.mill_road.key: story.sell(town.mill_road, MILK_GTIN, "2"),
     }
-    say(_("apart, 5 apples are sold at Harbour and 2 milk at Mill Road"))
+    say(_("apart, 5 apples are sold at Harbour and 2 milk at Mill Road, which needs no larder-node for it"))
+    town.mill_road.start_node()
+    say(_("larder-node of Mill Road is started again"))
     facts["outage_sales"] = {
         key: {"action_id": sale["action_id"], "lot_id": sale["lot_id"], "quantity_milli": sale["quantity_milli"]}
         for key, sale in sales.items()

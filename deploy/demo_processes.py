@@ -142,6 +142,12 @@ class Processes:
                 pipe.close()
         return child.ending() if had_ended or child.process.returncode != 0 else ""
 
+    def kill(self, child: Child) -> None:
+        """End one process by SIGKILL, as a power cut would."""
+        self._children.remove(child)
+        child.process.kill()
+        child.process.wait()
+
     def stop_all(self) -> list[str]:
         """End every process, the last started first, and return a sentence for each that did not end well."""
         problems = []
