@@ -64,7 +64,13 @@ def read_recipe(raw: bytes) -> Recipe:
             most=FILE_BYTES_MAX,
         )
     try:
-        value = json.loads(raw.decode("utf-8"), parse_float=_decimal, parse_constant=_decimal, parse_int=_whole)
+        value = json.loads(
+            raw.decode("utf-8"),
+            object_pairs_hook=_once_each,
+            parse_float=_decimal,
+            parse_constant=_decimal,
+            parse_int=_whole,
+        )
         file = msgspec.convert(value, _File)
         json.dumps(value, default=str, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError, msgspec.ValidationError) as error:
@@ -126,6 +132,14 @@ def _milli(line: _Line, factor: int) -> int | None:
             line=safe_text(line.text, 80),
         )
     return int(milli)
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        # Two amounts of one ingredient: whoever wrote them meant one of them, and not surely the last.
+        raise ValueError("it names the same thing twice")
+    return found
 
 
 def _whole(text: str) -> int:

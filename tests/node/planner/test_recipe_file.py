@@ -49,6 +49,7 @@ def test_to_taste_can_be_cooked_and_not_planned() -> None:
         (b"[]", "recipe.file"),
         (b"\xff", "recipe.file"),
         (b"[" * 60_000, "recipe.file"),
+        (file().replace(b'"portions"', b'"portions": 9, "portions"', 1), "recipe.file"),
         (b" " * (FILE_BYTES_MAX + 1), "recipe.file_size"),
         (file(colour="green"), "recipe.file"),
         (file(portions="four"), "recipe.file"),
