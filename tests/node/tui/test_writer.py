@@ -191,7 +191,7 @@ def test_what_could_not_be_saved_is_tried_again_and_never_dropped(
         writer.submit(a_job("second", selling(), outcomes))
         until(lambda: writer.backlog().fault is not None)
         assert writer.backlog().count == 2
-        assert saving_words(writer.backlog(), None) == "NOT SAVED: 2"
+        assert saving_words(writer.backlog(), None, None).words == "NOT SAVED: 2"
         assert saving_sentence(writer.backlog()) == "The disk is full; this was not saved. Free space."
         is_full.clear()
         assert [outcomes.get(timeout=WAIT_S)[0] for _n in range(2)] == ["sale", "second"]
@@ -285,7 +285,7 @@ def test_the_same_action_twice_has_one_effect_across_a_killed_process(tmp_path: 
     ],
 )
 def test_waiting_is_said_in_steps(backlog: Backlog, words: str, sentence: str | None) -> None:
-    assert saving_words(backlog, a_moment()) == words
+    assert saving_words(backlog, a_moment(), None).words == words
     assert saving_sentence(backlog) == sentence
 
 
