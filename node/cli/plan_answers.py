@@ -81,6 +81,7 @@ class PlanAnswer(msgspec.Struct, frozen=True, kw_only=True):
     left_out: int
     snapshot_id: str
     is_accepted: bool
+    is_over: bool
     accepted_plan: str | None
     accepted: list[AcceptedAnswer]
     short: list[str]
@@ -120,6 +121,7 @@ def plan_answer(view: PlanView, needs: list[Need]) -> PlanAnswer:
         left_out=view.left_out,
         snapshot_id=draft.plan.snapshot_id if draft and draft.plan else "",
         is_accepted=view.is_accepted,
+        is_over=view.is_over,
         accepted_plan=str(view.accepted_plan.plan_id) if view.accepted_plan else None,
         accepted=[
             AcceptedAnswer(
@@ -168,6 +170,9 @@ def plan_lines(view: PlanView) -> list[str]:
             day=draft.snapshot.day, people=draft.snapshot.people, source=view.source, reason=reason
         )
     )
+    if view.is_over:
+        over = _("that day is over; plan again with: larder plan --portions {people}")
+        lines.append(over.format(people=draft.snapshot.people))
     lines += [
         _("{portions} {title}; fits {fits}; uses first {uses}").format(
             portions=row.portions, title=row.title, fits=row.fits, uses=row.uses_first or _("nothing that expires soon")

@@ -57,7 +57,7 @@ def check_still_safe(connection: sqlite3.Connection, dish: AcceptedDish, avoided
             raise Refused(
                 "dish.unsafe_now",
                 N_("Since this plan was accepted, something has changed. {reason}"),
-                N_("Do not serve it as planned: larder plan --withdraw, then plan again."),
+                N_("Withdraw the plan and plan again. What is in the pot already goes out with larder issue."),
                 reason=fault_text(conflict_fault(against, "", recipe.title)),
             )
 

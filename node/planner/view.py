@@ -59,7 +59,8 @@ class PlanView:
     """The draft to show (None: nothing was planned), its rows, who made it and why, and what is accepted.
 
     `is_accepted` says that the draft is the accepted plan already; `questions` are the faults a person decides about,
-    `planner_words` the central planner's reasons, as it put them. `misses` are what could nearly feed the rest.
+    `planner_words` the central planner's reasons, as it put them. `misses` are what could nearly feed the rest,
+    `is_over` says that the day of the draft is over: nobody can accept it any more.
     """
 
     draft: Draft | None
@@ -75,6 +76,7 @@ class PlanView:
     accepted: tuple[AcceptedRow, ...]
     short: tuple[str, ...]
     misses: tuple[Miss, ...]
+    is_over: bool = False
 
 
 def plan_view(connection: sqlite3.Connection, places: Places, moment: Moment, draft: Draft | None = None) -> PlanView:
@@ -114,6 +116,7 @@ def plan_view(connection: sqlite3.Connection, places: Places, moment: Moment, dr
         accepted=accepted,
         short=short,
         misses=nearest_misses(shown.plan, shown.snapshot),
+        is_over=today is not None and shown.snapshot.day < today.isoformat(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 from pathlib import Path
 
@@ -267,3 +268,13 @@ def test_the_same_dishes_are_accepted_a_second_time_only_after_a_question(tmp_pa
         assert len(accepted_plans(store.reader)) == 1
         accepted(store, yes=frozenset({"plan.accepted_already", "plan.questions"}))
         assert len(accepted_plans(store.reader)) == 2
+
+
+def test_a_plan_of_a_day_that_is_over_is_shown_as_such(tmp_path: Path) -> None:
+    places = Places(tmp_path)
+    with an_open_market(tmp_path) as store:
+        stocked(store)
+        kept(store)
+        assert not plan_view(store.reader, places, a_moment()).is_over
+        tomorrow = dataclasses.replace(a_moment(), today=TODAY + timedelta(days=1))
+        assert plan_view(store.reader, places, tomorrow).is_over
