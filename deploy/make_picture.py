@@ -1,6 +1,7 @@
-"""Draw Home of a small made market as an SVG picture. Not a test: the goldens of the screen are plain text.
+"""Draw Home, Peers and Plan of small made markets as SVG pictures. Not a test: the goldens of the screen are text.
 
-The market, its clock and its cold storage are made up and stand still, so the picture only changes with the screen.
+The markets, their clock and their cold storage are made up and stand still, so a picture only changes with the screen.
+Peers and Plan use the markets of the goldens.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from unittest.mock import patch
@@ -26,8 +29,14 @@ from node.health import write_heartbeat
 from node.ledger.store import Transaction
 from node.places import Places
 from node.tui import queries
+from node.tui.app import LarderApp
+from tests.node.tui.builders import a_moment
+from tests.node.tui.driving import press, shows
+from tests.node.tui.kitchens import a_kitchen
+from tests.node.tui.neighbours import an_offer_to_us, neighbours, on_the_way_to_us
+from tests.node.tui.test_golden import on_plan
 
-PICTURE = Path(__file__).parent / "picture" / "home.svg"
+FOLDER = Path(__file__).parent / "picture"
 TODAY = date(2026, 11, 22)
 NOW = Moment(1_795_374_420_000, ClockQuality.TRUSTED, TODAY, clock.boot_id(), 1_000_000)  # 19:07 UTC
 SIZE = (80, 24)
@@ -93,19 +102,36 @@ def cold_storage() -> ColdView:
     )
 
 
-async def draw(places: Places) -> str:
-    """Start the screen without a terminal and return Home as SVG."""
-    from node.tui.app import LarderApp
+async def on_home(app: LarderApp) -> None:
+    """Wait for the last line of Home."""
+    await seen(app, "LAST&#160;CHANGES")
 
-    app = LarderApp(places, now=lambda: NOW)
+
+async def on_peers(app: LarderApp) -> None:
+    """Go to Peers and wait for its last part."""
+    await press(app, "f8")
+    await shows(app, "SPARE AT Mill Rd, as heard")
+
+
+async def seen(app: LarderApp, words: str) -> str:
+    """Wait until words are in the picture and return it."""
+    deadline_s = clock.monotonic_s() + WAIT_S
+    # Hard spaces stay in the picture: viewers fold ordinary ones, and the columns would be gone.
+    while words not in (picture := app.export_screenshot(title="larder tui")):
+        if clock.monotonic_s() > deadline_s:
+            raise TimeoutError(f"{words} never came")
+        await asyncio.sleep(0.02)
+    return picture
+
+
+async def draw(places: Places, now: Callable[[], Moment], go: Callable[[LarderApp], Awaitable[None]]) -> str:
+    """Start the screen without a terminal, go to a place, and return what is there as SVG."""
+    app = LarderApp(places, now=now)
     try:
         async with app.run_test(size=SIZE):
-            deadline_s = clock.monotonic_s() + WAIT_S
-            # Hard spaces stay in the picture: viewers fold ordinary ones, and the columns would be gone.
-            while "LAST&#160;CHANGES" not in (picture := app.export_screenshot(title="larder tui")):
-                if clock.monotonic_s() > deadline_s:
-                    raise TimeoutError("Home never came")
-                await asyncio.sleep(0.02)
+            await seen(app, "LAST&#160;CHANGES")
+            await go(app)
+            picture = await seen(app, "LARDER")
     finally:
         app.writer.close()
         app.reader.close()
@@ -119,21 +145,39 @@ async def draw(places: Places) -> str:
     return re.sub(r"terminal-\d+", FIXED_ID, picture)
 
 
+@contextmanager
+def a_place(
+    name: str, folder: Path
+) -> Iterator[tuple[Places, Callable[[], Moment], Callable[[LarderApp], Awaitable[None]]]]:
+    """Yield the market of one picture, its clock, and the way to the screen."""
+    if name == "home":
+        with (
+            patch.object(clock, "now", lambda: NOW),
+            patch.object(queries, "cold_status", lambda *_arguments, **_options: cold_storage()),
+        ):
+            yield make_market(folder), lambda: NOW, on_home
+    elif name == "peers":
+        with neighbours(folder) as both:
+            on_the_way_to_us(both)
+            an_offer_to_us(both, 4_000_000)
+            yield both.us.places, a_moment, on_peers
+    else:
+        with patch.object(clock, "now", a_moment):
+            yield a_kitchen(folder), a_moment, on_plan
+
+
 def main() -> int:
-    """Write the picture; return the exit code."""
+    """Write the pictures; return the exit code."""
     os.environ["LARDER_THEME"] = "dark"
     os.environ["TZ"] = "UTC"
     os.environ.pop("NO_COLOR", None)
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURE
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        patch.object(clock, "now", lambda: NOW),
-        patch.object(queries, "cold_status", lambda *_arguments, **_options: cold_storage()),
-    ):
-        picture = asyncio.run(draw(make_market(Path(folder))))
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(picture, encoding="utf-8")
-    print(target)
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    target.mkdir(exist_ok=True)
+    for name in ("home", "peers", "plan"):
+        with tempfile.TemporaryDirectory() as folder, a_place(name, Path(folder)) as (places, now, go):
+            picture = asyncio.run(draw(places, now, go))
+        (target / f"{name}.svg").write_text(picture, encoding="utf-8")
+        print(target / f"{name}.svg")
     return 0
 
 
