@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 
@@ -21,5 +22,9 @@ def notify(*assignments: str) -> None:
 
 
 def report(sentence: str) -> None:
-    """Say one line on standard error, which the journal keeps. Never anything private."""
-    os.write(2, f"larder-node: {sentence}\n".encode())
+    """Say one line on standard error, which the journal keeps. Never anything private.
+
+    Where nothing can be said, as into a file on a full disk, the work goes on: it is the reason why a line was due.
+    """
+    with contextlib.suppress(OSError):
+        os.write(2, f"larder-node: {sentence}\n".encode())

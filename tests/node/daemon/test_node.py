@@ -158,6 +158,13 @@ def test_a_folder_that_takes_no_files_is_refused_with_its_name_and_what_to_do(pl
     assert hint.startswith("Check that the card")
 
 
+def test_a_line_that_cannot_be_written_anywhere_ends_nothing() -> None:
+    says = "from node.daemon.notify import report; report('the disk is full'); print('still here')"
+    with Path("/dev/full").open("w") as full:
+        said = subprocess.run([sys.executable, "-c", says], stderr=full, stdout=subprocess.PIPE, check=True)
+    assert said.stdout == b"still here\n"
+
+
 def test_a_worker_that_does_nothing_any_more_is_not_said_to_be_here(
     places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
