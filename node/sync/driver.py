@@ -263,7 +263,6 @@ class _Session:
 
     def _heard(self, heard: fx.PeerHeard) -> None:
         now_s = clock.monotonic_s()
-        self._audience.heard(now_s)
         self._seen.heard(heard, clock.boottime_ms(), now_s)
         ours = self._heads.get(heard.our_stream)
         if heard.is_ahead_of_us and heard.our_blocks > (0 if ours is None else ours.blocks):
@@ -276,6 +275,8 @@ class _Session:
         elif self._is_rolled_back and not heard.is_ahead_of_us:
             self._is_rolled_back = False
             self._audience.release()
+        # Last, since whoever is heard makes the keeper seal at once: what is held by then is not sealed.
+        self._audience.heard(now_s)
 
     # What happened here.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from node.actions.requests import answered, ask
+from node.domain.words import MoveKind
 from node.ledger.heads import BlockRange, load_frames
 from node.sync.effects import Kind
 from node.sync.links import paired_rows
@@ -23,6 +24,12 @@ from tests.node.sync.brokers import wait_until, who
 from tests.node.sync.fake_broker import a_fake_broker
 from tests.node.sync.links import connected
 from tests.node.sync.markets import Market, a_market, agree, opened, pair, running
+
+_SOLD = (
+    f"SELECT count(*) FROM movement WHERE kind = {int(MoveKind.SELL)}"
+    " AND stream NOT IN (SELECT stream FROM home_stream) AND member"
+)
+_SOLD_HERE, _SOLD_THERE = (f"{_SOLD} {word} (SELECT origin FROM writer)" for word in ("=", "<>"))
 
 
 @pytest.fixture
@@ -274,9 +281,13 @@ def test_a_market_put_back_to_yesterday_gets_its_own_facts_back_and_writes_on_el
             file.truncate()
             file.write((tmp_path / "yesterday.db").read_bytes())
         assert harbour.digest() != known
+        # Acts of before anybody is heard, under names that were given away already.
+        harbour.sell(2)
+        sold = harbour.count(_SOLD_HERE)
         harbour.start_node()
         agree(*markets)
-        assert harbour.digest() == known
+        assert harbour.digest() != known
+        assert harbour.count(_SOLD_HERE) == mill_road.count(_SOLD_THERE) == sold + 3
         harbour.sell(1)
         agree(*markets)
     assert harbour.count("SELECT count(DISTINCT stream) FROM block WHERE origin = (SELECT origin FROM writer)") >= 3
