@@ -10,6 +10,7 @@ from node.ledger.names import node_id
 from node.ledger.read.peers import PeerRow, SeenBy
 from node.ledger.store import Transaction
 from node.sync.health import HeardRow, LinkRow, write_sync
+from node.tui.dialogs.base import Dialog
 from node.tui.keys import PEERS
 from node.tui.sharing import clock_text, heard_text, peer_state
 from node.tui.status import Saving, saving_words
@@ -211,6 +212,24 @@ async def test_a_step_that_another_program_took_first_is_refused_in_words(tmp_pa
             await say_yes(app)
             await settled(app)
             assert rows(both.us.places, "SELECT state FROM transfer") == [("withdrawn",)]
+
+
+async def test_no_scan_takes_a_step_of_a_hand_over_that_waits(tmp_path: Path) -> None:
+    keys_of_the_screen = "https://oagkx.es/yoagkxes"
+    with neighbours(tmp_path) as both:
+        an_offer_to_us(both)
+        on_the_way_to_us(both)
+        before = rows(both.us.places, STATES)
+        async with the_screen(both.us.places) as app:
+            await press(app, "f8")
+            await shows(app, "offered to us")
+            for gap_ms in (0, 30):
+                for suffix in (("enter",), ("tab",), ()):
+                    await scan(app, keys_of_the_screen, gap_ms=gap_ms, suffix=suffix)
+                    await settled(app)
+                    assert not isinstance(app.screen, Dialog)
+        assert rows(both.us.places, STATES) == before
+        assert rows(both.us.places, "SELECT count(*) FROM request") == [(0,)]
 
 
 async def test_sync_is_asked_for_by_a_row_and_the_answer_is_shown(tmp_path: Path) -> None:
