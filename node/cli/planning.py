@@ -71,7 +71,7 @@ class PlanDoneAnswer(msgspec.Struct, frozen=True, kw_only=True):
 )
 @click.option("--meal", type=click.Choice(MEALS), help=_("Which meal; main where nothing is said."))
 @click.option("--day", metavar="DATE", help=_("Which day; today where nothing is said."))
-@click.option("--why", "why_dish", metavar="DISH", help=_("Why a dish is in the plan."))
+@click.option("--why", "why_dish", metavar="DISH", help=_("Why a dish is in the plan; 'all' for every one."))
 @click.option("--why-not", "why_not_recipe", metavar="RECIPE", help=_("Why a recipe is not; 'all' for every one."))
 @click.option("--verdicts", is_flag=True, help=_("What became of the central planner's proposals, and why."))
 @click.option("--accept", is_flag=True, help=_("Accept the plan: its food is reserved."))
@@ -171,7 +171,9 @@ def _explain(desk: Desk, dish_named: str | None, recipe_named: str | None) -> No
         assert draft.plan is not None
         explainer = Explainer(draft.plan, draft.snapshot)
         recipes = {recipe.recipe_id: recipe for recipe in draft.snapshot.recipes}
-        if dish_named is not None:
+        if dish_named == ALL:
+            lines = [line for dish in draft.plan.dishes for line in why_lines(explainer.why(dish), draft.snapshot)]
+        elif dish_named is not None:
             recipe = find_recipe(recipes, dish_named)
             dishes = [dish for dish in draft.plan.dishes if dish.recipe_id == recipe.recipe_id]
             if not dishes:

@@ -320,3 +320,11 @@ def test_every_verdict_is_listed_with_its_code_and_the_lot_it_names(kitchen: Pla
     assert (value["verdict"], value["codes"]) == ("reject", ["DIET"])
     lines(kitchen, "plan", "--forget")
     assert lines(kitchen, "plan", "--verdicts") == ["REFUSED liar/1 at Harbour: DIET"]
+
+
+def test_every_dish_of_a_plan_says_why_at_once(kitchen: Places) -> None:
+    dishes = answer(kitchen, "plan", "--portions", "30", "--without", "chicken=8")["dishes"]
+    said = lines(kitchen, "plan", "--why", "all")
+    assert dishes
+    for dish in dishes:
+        assert any(line.startswith(f"{dish['title']}: feeds {dish['portions']} ") for line in said)
