@@ -169,9 +169,9 @@ def _elsewhere(connection: sqlite3.Connection, wanted: set[str], today: date | N
     best: dict[str, Elsewhere] = {}
     others = [member for member in members(connection) if not member.is_us and not member.is_retired]
     for member in others[:PEERS_ASKED_MAX] if wanted else []:
-        for row in read.spare(connection, member.origin, today):
+        for row in read.spare(connection, member.origin, today, only=wanted):
             known = best.get(row.item_id)
-            if row.item_id in wanted and (known is None or known.spare_milli < row.spare_milli):
+            if known is None or known.spare_milli < row.spare_milli:
                 best[row.item_id] = Elsewhere(member.name, row.spare_milli)
     return best
 

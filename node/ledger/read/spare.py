@@ -1,12 +1,13 @@
 """What another market has and what it could spare, as far as its facts have arrived here; always with its age.
 
 Not a promise: only the market itself knows what was sold since. Owns invariant 5 for what is seen of a peer: old facts
-carry their age, food whose date is past is not shown as spare, and a date that nobody can judge is said to be unchecked.
+carry their age, food whose date is past is not shown as spare, and a date that nobody can judge is said to be so.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
@@ -70,21 +71,35 @@ def last_heard(connection: sqlite3.Connection, origin: bytes, moment: Moment) ->
 
 
 def stock_at(
-    connection: sqlite3.Connection, origin: bytes, *, today: date | None, text: str = "", limit: int = ROWS_MAX
+    connection: sqlite3.Connection,
+    origin: bytes,
+    *,
+    today: date | None,
+    text: str = "",
+    only: Collection[str] | None = None,
+    limit: int = ROWS_MAX,
 ) -> list[SpareRow]:
     """Return what a market had on hand when its facts were last heard, by name; `text` narrows by words of the name.
+
+    `only`, where given, narrows to these items.
 
     `today` None says that the clock is not set; then no date is judged, and rows with one say so.
     """
     words = text.lower().split()[:8]
     rows = connection.execute(_STOCK_AT, {"origin": origin, "day": to_day(today), "limit": _ITEMS_MAX}).fetchall()
-    named = [row for row in rows if all(word in f"{row[1]} {row[0]}".lower() for word in words)]
+    wanted = rows if only is None else [row for row in rows if row[0] in only]
+    named = [row for row in wanted if all(word in f"{row[1]} {row[0]}".lower() for word in words)]
     return [_spare_row(connection, origin, row, today) for row in named[: min(limit, ROWS_MAX)]]
 
 
-def spare(connection: sqlite3.Connection, origin: bytes, today: date | None) -> list[SpareRow]:
-    """Return what a market could spare: on hand less what is reserved, held, past its date, and its own par level."""
-    return [row for row in stock_at(connection, origin, today=today) if row.spare_milli > 0]
+def spare(
+    connection: sqlite3.Connection, origin: bytes, today: date | None, *, only: Collection[str] | None = None
+) -> list[SpareRow]:
+    """Return what a market could spare: on hand less what is reserved, held, past its date, and its own par level.
+
+    `only` asks for these items, however many others there are.
+    """
+    return [row for row in stock_at(connection, origin, today=today, only=only) if row.spare_milli > 0]
 
 
 # A market handles some thousand items; beyond this a list is not read anyway.
