@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from node.ledger.read.plans import AcceptedPlan
 from node.ledger.store import Transaction
 from node.planner.plan import Plan, Snapshot, Verdict, canonical_bytes, snapshot_id
 
@@ -96,6 +97,19 @@ def offered_draft(connection: sqlite3.Connection) -> Draft | None:
     ).fetchall()
     better = [draft for draft in map(_draft, rows) if draft.plan and draft.verdict.score < local.verdict.score]
     return min(better, key=lambda draft: (draft.verdict.score, draft.draft_id), default=local)
+
+
+def is_accepted_since(connection: sqlite3.Connection, accepted: AcceptedPlan, draft: Draft) -> bool:
+    """Tell whether a plan was accepted for the day of a draft since its people were planned for, whoever made either.
+
+    An answer of the central planner is about the people of the local draft, which is older.
+    """
+    row = connection.execute(
+        "SELECT max(made_ms) FROM plan_draft WHERE source = ? AND snapshot_id = ?",
+        (HERE, bytes.fromhex(snapshot_id(draft.snapshot))),
+    ).fetchone()
+    asked_ms = draft.made_ms if row[0] is None else min(draft.made_ms, row[0])
+    return accepted.day.isoformat() == draft.snapshot.day and accepted.accepted_ms >= asked_ms
 
 
 def forget_drafts(tx: Transaction) -> None:

@@ -28,7 +28,7 @@ from node.ledger.read.goods import to_day
 from node.ledger.read.plans import accepted_plans
 from node.ledger.store import Transaction
 from node.planner.cookbook import all_recipes
-from node.planner.drafts import HERE, Draft, keep_draft
+from node.planner.drafts import HERE, Draft, is_accepted_since, keep_draft
 from node.planner.greedy import greedy
 from node.planner.people import Classes, Served, classes_for
 from node.planner.plan import Plan, Snapshot, Verdict, snapshot_id
@@ -109,7 +109,7 @@ def accept_draft(
             "plan.unreadable", N_("That proposal could not be read."), N_("Plan again: larder plan --portions N")
         )
     if "plan.accepted_already" not in yes:
-        _ask_where_accepted(tx, draft.plan)
+        _ask_where_accepted(tx, draft, draft.plan)
     snapshot, classes, verdict = judge_now(tx.connection, draft, needs, tx.moment)
     if verdict.word == "reject":
         raise Refused(
@@ -158,16 +158,20 @@ def served_by(plan: Plan, classes: Classes) -> list[Served]:
     ]
 
 
-def _ask_where_accepted(tx: Transaction, plan: Plan) -> None:
-    """Ask where the same dishes are accepted already: a second press of the key would reserve their food twice."""
+def _ask_where_accepted(tx: Transaction, draft: Draft, plan: Plan) -> None:
+    """Ask where these people are planned for already: a second press of the key would reserve their food twice.
+
+    So would an answer of the central planner that comes after the plan made here was accepted.
+    """
     wanted = sorted((dish.day, dish.meal, dish.recipe_id, dish.total) for dish in plan.dishes)
     for accepted in accepted_plans(tx.connection):
         dishes = [(dish.day.isoformat(), dish.meal, dish.recipe_id, dish.portions) for dish in accepted.dishes]
-        if wanted and not accepted.is_withdrawn and sorted(dishes) == wanted:
+        is_same = bool(wanted) and sorted(dishes) == wanted
+        if not accepted.is_withdrawn and (is_same or is_accepted_since(tx.connection, accepted, draft)):
             raise NeedsYes(
                 "plan.accepted_already",
-                N_("The same dishes are accepted already for {day}."),
-                N_("Say yes only if they are to be cooked a second time."),
+                N_("A plan for these people is accepted already, for {day}."),
+                N_("Withdraw it first, or say yes to cook both."),
                 day=accepted.day.isoformat(),
             )
 

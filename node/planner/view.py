@@ -20,7 +20,7 @@ from node.ledger.read.plans import AcceptedDish, AcceptedPlan, accepted_plans, i
 from node.places import Places
 from node.planner.central.health import read_planner_health
 from node.planner.cookbook import all_recipes
-from node.planner.drafts import CENTRAL, Draft, newest_draft, offered_draft
+from node.planner.drafts import CENTRAL, Draft, is_accepted_since, newest_draft, offered_draft
 from node.planner.explain import Explainer
 from node.planner.misses import Miss, nearest_misses
 from node.planner.plan import PlannedDish, snapshot_id
@@ -102,9 +102,7 @@ def plan_view(connection: sqlite3.Connection, places: Places, moment: Moment, dr
     meals = len(shown.snapshot.days) * len(shown.snapshot.meals)
     return PlanView(
         draft=shown,
-        is_accepted=any(
-            each.day.isoformat() == shown.snapshot.day and each.accepted_ms >= shown.made_ms for each in current
-        ),
+        is_accepted=any(is_accepted_since(connection, each, shown) for each in current),
         source=source_text(shown, moment),
         source_reason=source_reason(connection, places, shown),
         rows=tuple(_row(explainer, shown, dish) for dish in shown.plan.dishes),

@@ -21,7 +21,7 @@ from node.ledger.events import Event, LotReceived
 from node.ledger.fold import fold
 from node.ledger.read import item
 from node.ledger.read.plans import accepted_plans
-from node.ledger.store import MarketStore
+from node.ledger.store import MarketStore, Transaction
 from node.places import Places
 from node.planner.drafts import CENTRAL, HERE, find_draft, forget_drafts, keep_draft, newest_draft, offered_draft
 from node.planner.making import Proposal, accept_draft, keep_proposal, propose
@@ -278,3 +278,23 @@ def test_a_plan_of_a_day_that_is_over_is_shown_as_such(tmp_path: Path) -> None:
         assert not plan_view(store.reader, places, a_moment()).is_over
         tomorrow = dataclasses.replace(a_moment(), today=TODAY + timedelta(days=1))
         assert plan_view(store.reader, places, tomorrow).is_over
+
+
+def test_a_better_plan_that_comes_after_the_accepting_is_not_offered_for_the_same_people(tmp_path: Path) -> None:
+    with an_open_market(tmp_path) as store:
+        stocked(store)
+        proposal, _draft = kept(store)
+        accepted(store)
+        better = Verdict("ok", (), (0,))
+        theirs = dataclasses.replace(a_moment(), wall_ms=a_moment().wall_ms + 60_000)
+
+        def answer(tx: Transaction) -> int:
+            later = dataclasses.replace(tx, moment=theirs)
+            return keep_draft(later, source=CENTRAL, snapshot=proposal.snapshot, plan=proposal.plan, verdict=better)
+
+        store.act("planner", answer)
+        assert offered_draft(store.reader) is not None
+        assert plan_view(store.reader, Places(tmp_path), theirs).is_accepted
+        with pytest.raises(NeedsYes) as question:
+            accepted(store)
+        assert question.value.error_id == "plan.accepted_already"
