@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any
 
 from node.ledger.events import Event, Moved
-from node.ledger.fold import fold
+from node.ledger.fold import Stale, fold_without_refresh, refresh
 from node.ledger.stock import ADD_CONTRIB, INSERT_MOVEMENT
 from node.ledger.understood import are_understood
 
@@ -24,9 +24,13 @@ class Bulk:
         self._connection = connection
         self._rows: list[tuple[Any, ...]] = []
         self._parts: dict[tuple[bytes, int, bytes, int], int] = {}
+        self._stale = Stale()
 
     def fold(self, events: Sequence[Event], *, member: bytes, clock: int) -> None:
-        """Fold the events of one block; its movements only with `write`. Raises what `fold` does."""
+        """Fold the events of one block, its movements and what it makes stale only with `write`.
+
+        Raises what `fold` does.
+        """
         moved: list[Event] = []
         others: list[Event] = []
         for event in events:
@@ -36,10 +40,10 @@ class Bulk:
         else:
             others += moved
         for event in others:
-            fold(self._connection, event, member=member, clock=clock)
+            fold_without_refresh(self._connection, event, self._stale, member=member, clock=clock)
 
     def write(self) -> None:
-        """Write the movements that wait, each sum once."""
+        """Write the movements that wait, each sum once, and compute again what became stale."""
         # In the order of the table, so that neighbours are written while their page is at hand.
         self._rows.sort(key=itemgetter(11, 0, 1))
         self._connection.executemany(INSERT_MOVEMENT, self._rows)
@@ -47,7 +51,8 @@ class Bulk:
             ADD_CONTRIB, [(*part, quantity_milli) for part, quantity_milli in sorted(self._parts.items())]
         )
         self._change_lots()
-        self._rows, self._parts = [], {}
+        refresh(self._connection, self._stale)
+        self._rows, self._parts, self._stale = [], {}, Stale()
 
     def _keep(self, moved: Sequence[Event], member: bytes, clock: int) -> None:
         rows, parts = self._rows, self._parts

@@ -7,9 +7,11 @@ wrote; a movement by anybody else is kept and never changes stock.
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass, field
 
 import msgspec
 
+from node.domain.lots import Dot
 from node.domain.words import Basis, MoveKind
 from node.ledger.codec import UnknownEvent
 from node.ledger.events import (
@@ -24,18 +26,43 @@ from node.ledger.events import (
     RegisterSet,
     StreamOpened,
 )
-from node.ledger.items import ITEM_KEY_PREFIXES, refresh_item_of_key
+from node.ledger.items import ITEM_KEY_PREFIXES, item_of_key, refresh_item
 from node.ledger.plans import PLAN_FACTS, fold_plan
 from node.ledger.roster import fold_enrolment, fold_retirement
 from node.ledger.stock import insert_lot, insert_movement, move
-from node.ledger.transfers import TRANSFER_FACTS, fold_transfer, settle_transfers_of
+from node.ledger.transfers import TRANSFER_FACTS, fold_transfer, settle
 from node.ledger.understood import is_understood
 
 _ENCODER = msgspec.msgpack.Encoder()
 
 
+@dataclass(slots=True)
+class Stale:
+    """What events made stale: it is computed again from the set, once for all of them, by `refresh`."""
+
+    keys: set[str] = field(default_factory=set)
+    transfers: set[Dot] = field(default_factory=set)
+    made_lots: set[Dot] = field(default_factory=set)
+
+
+def refresh(connection: sqlite3.Connection, stale: Stale) -> None:
+    """Compute again what is stale."""
+    for item_id in sorted({item_of_key(key) for key in stale.keys}):
+        refresh_item(connection, item_id)
+    settle(connection, stale.transfers, stale.made_lots)
+
+
 def fold(connection: sqlite3.Connection, event: Event, *, member: bytes, clock: int) -> None:
     """Fold one event, written by `member`, into the derived tables. `clock` is the quality of the writer's clock."""
+    stale = Stale()
+    fold_without_refresh(connection, event, stale, member=member, clock=clock)
+    refresh(connection, stale)
+
+
+def fold_without_refresh(
+    connection: sqlite3.Connection, event: Event, stale: Stale, *, member: bytes, clock: int
+) -> None:
+    """Fold one event as `fold` does, up to what it makes stale: a thousand writes of one field are computed once."""
     fact = event.fact
     if not is_understood(event):
         known = BY_VALUE[type(fact)]
@@ -50,19 +77,21 @@ def fold(connection: sqlite3.Connection, event: Event, *, member: bytes, clock: 
     elif isinstance(fact, LotReceived):
         kind = MoveKind.RECEIVE
         insert_lot(connection, event, fact, kind, fact.quantity_milli, member=member, clock=clock, parents=fact.parents)
-        settle_transfers_of(connection, event.dot)
+        stale.made_lots.add(event.dot)
     elif isinstance(fact, LotCarried):
         kind = MoveKind.CARRIED
         insert_lot(connection, event, fact, kind, fact.quantity_milli, member=member, clock=clock, parents=[fact.lot])
-        settle_transfers_of(connection, event.dot)
+        stale.made_lots.add(event.dot)
     elif isinstance(fact, RegisterSet):
         _fold_register(connection, event, fact, member)
+        if fact.key.startswith(ITEM_KEY_PREFIXES):
+            stale.keys.add(fact.key)
     elif isinstance(fact, MemberEnrolled):
         fold_enrolment(connection, event, fact, member)
     elif isinstance(fact, MemberRetired):
         fold_retirement(connection, event, fact, member)
     elif isinstance(fact, TRANSFER_FACTS):
-        fold_transfer(connection, event, fact, member=member, clock=clock)
+        stale.transfers.add(fold_transfer(connection, event, fact, member=member, clock=clock))
     elif isinstance(fact, PLAN_FACTS):
         fold_plan(connection, event, fact, member=member, clock=clock)
     else:
@@ -101,5 +130,3 @@ def _fold_register(connection: sqlite3.Connection, event: Event, fact: RegisterS
             "INSERT INTO reg_head (key, stream, seq, value, member, hlc, who) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (fact.key, *event.dot, _ENCODER.encode(fact.value), member, event.hlc, event.who),
         )
-    if fact.key.startswith(ITEM_KEY_PREFIXES):
-        refresh_item_of_key(connection, fact.key)

@@ -36,10 +36,9 @@ def gtin_item_id(gtin14: str) -> str:
     return f"{GTIN_ITEM_PREFIX}{gtin14}"
 
 
-def refresh_item_of_key(connection: sqlite3.Connection, key: str) -> None:
-    """Compute the row of the item that a register key is about again."""
-    item_id = key.split("/", 1)[1].rsplit("/", 1)[0]
-    refresh_item(connection, item_id)
+def item_of_key(key: str) -> str:
+    """Return the id of the item that a register key with one of the prefixes is about."""
+    return key.split("/", 1)[1].rsplit("/", 1)[0]
 
 
 def insert_starter_items(connection: sqlite3.Connection) -> None:

@@ -20,7 +20,7 @@ from node.ledger.codec import Body, BodyRefused, decode_body
 from node.ledger.connection import is_of_the_disk
 from node.ledger.displaced import Displaced, say_again, take_displaced
 from node.ledger.events import MemberEnrolled, MemberRetired, StreamOpened
-from node.ledger.fold import fold, fold_unknown
+from node.ledger.fold import fold_unknown
 from node.ledger.heads import StreamState
 from node.ledger.keys import is_signed
 from node.ledger.retiring import cut_back, keep_aside
@@ -225,8 +225,9 @@ class _Intake:
         if self._bulk is not None:
             self._bulk.fold(body.events, member=member, clock=clock)
         else:
-            for event in body.events:
-                fold(self._connection, event, member=member, clock=clock)
+            alone = Bulk(self._connection)
+            alone.fold(body.events, member=member, clock=clock)
+            alone.write()
         for unknown in body.unknown:
             fold_unknown(self._connection, unknown)
 

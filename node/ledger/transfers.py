@@ -8,6 +8,7 @@ offerer's; then everything that waited is booked, so the order of arrival leaves
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
 import msgspec
 
@@ -58,8 +59,8 @@ _ENCODER = msgspec.msgpack.Encoder()
 _VERSION = 1
 
 
-def fold_transfer(connection: sqlite3.Connection, event: Event, fact: Fact, *, member: bytes, clock: int) -> None:
-    """Fold one event of a transfer, written by `member`."""
+def fold_transfer(connection: sqlite3.Connection, event: Event, fact: Fact, *, member: bytes, clock: int) -> Dot:
+    """Keep one event of a transfer, written by `member`, and return the transfer, which is to be settled now."""
     transfer = event.dot if isinstance(fact, TransferOffered) else fact.transfer  # type: ignore[union-attr]
     connection.execute(
         "INSERT INTO transfer_event (stream, seq, transfer_stream, transfer_seq, type, member, fact, hlc, clock, who)"
@@ -77,12 +78,15 @@ def fold_transfer(connection: sqlite3.Connection, event: Event, fact: Fact, *, m
     )
     if isinstance(fact, TransferOffered):
         _insert_offer(connection, event, fact, member)
-    _settle(connection, [transfer])
+    return transfer
 
 
-def settle_transfers_of(connection: sqlite3.Connection, lot_id: Dot) -> None:
-    """Book what waited for a lot that has just been made."""
-    _settle(connection, _transfers_of(connection, lot_id))
+def settle(connection: sqlite3.Connection, transfers: Iterable[Dot], made_lots: Iterable[Dot]) -> None:
+    """Book what counts of these transfers and what waited for lots that were made; once for any number of events."""
+    waiting = {*transfers}
+    for lot_id in made_lots:
+        waiting.update(_transfers_of(connection, lot_id))
+    _settle(connection, sorted(waiting))
 
 
 def decoded_fact(type_id: int, fact: bytes) -> Fact:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from node.domain.lots import Dot
 from node.domain.words import MoveKind
 from node.ledger.bulk import Bulk
-from node.ledger.events import Event, LotReceived, Moved
+from node.ledger.events import Event, Fact, LotReceived, Moved, RegisterSet, TransferCancelled, TransferOffered
 from node.ledger.fold import fold
 from node.ledger.schema import DERIVED_TABLES
 from tests.node.ledger.authors import BAKERY, DAIRY, Chain, a_lot_fact, a_roster, a_sale_fact, an_observer, take
@@ -94,3 +94,27 @@ def test_a_block_that_cannot_be_folded_is_refused_alone() -> None:
         assert tx.connection.execute("SELECT on_hand_milli FROM lot").fetchall() == [(9_000,)]
         assert tx.connection.execute("SELECT count(*) FROM movement").fetchall() == [(1,)]
         assert tx.connection.execute("SELECT 1 FROM head WHERE stream = ?", (dairy.stream,)).fetchone() is None
+
+
+def test_however_often_a_batch_writes_one_field_or_one_transfer_each_is_computed_once() -> None:
+    # A member that writes a field or a step ten thousand times must not hold up a sale: all heads are read each time.
+    stream = b"stream-a"
+    lot, offer = Dot(stream, 0), Dot(stream, 1)
+    facts: list[Fact] = [
+        LotReceived("food/apples", 0, 3_000, None, None, None, None, None, None, []),
+        TransferOffered(lot, 1_000, b"member-b", None),
+        *[RegisterSet("item/food/apples/name", f"name {number}", []) for number in range(100)],
+        *[TransferCancelled(offer) for _number in range(100)],
+    ]
+    events = [Event(Dot(stream, seq), 1 + seq, 0, fact) for seq, fact in enumerate(facts)]
+    said: list[str] = []
+    with tables() as connection:
+        bulk = Bulk(connection)
+        connection.set_trace_callback(said.append)
+        bulk.fold(events, member=b"member-a", clock=2)
+        bulk.write()
+        connection.set_trace_callback(None)
+        assert connection.execute("SELECT name FROM item WHERE item_id = 'food/apples'").fetchone() == ("name 99",)
+        assert connection.execute("SELECT state FROM transfer").fetchone() == ("cancelled",)
+    assert sum(statement.startswith("INSERT OR REPLACE INTO item") for statement in said) == 1
+    assert sum(statement.startswith("UPDATE transfer") for statement in said) == 1
