@@ -71,13 +71,10 @@ def newest_draft(connection: sqlite3.Connection, source: str = HERE) -> Draft | 
     return None if row is None else _draft(row)
 
 
-def drafts_of(connection: sqlite3.Connection, source: str) -> list[tuple[bytes, Draft]]:
-    """Return every proposal of a source with the id of its snapshot, the oldest first."""
-    rows = connection.execute(
-        f"{_DRAFTS.replace('SELECT id', 'SELECT snapshot_id, id')} WHERE source = ? ORDER BY id LIMIT ?",
-        (source, DRAFTS_MAX),
-    ).fetchall()
-    return [(row[0], _draft(row[1:])) for row in rows]
+def drafts_of(connection: sqlite3.Connection, source: str) -> list[Draft]:
+    """Return every proposal of a source, the oldest first."""
+    rows = connection.execute(f"{_DRAFTS} WHERE source = ? ORDER BY id LIMIT ?", (source, DRAFTS_MAX)).fetchall()
+    return [_draft(row) for row in rows]
 
 
 def find_draft(connection: sqlite3.Connection, draft_id: int) -> Draft | None:

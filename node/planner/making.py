@@ -30,6 +30,7 @@ from node.ledger.store import Transaction
 from node.planner.cookbook import all_recipes
 from node.planner.drafts import HERE, Draft, is_accepted_since, keep_draft
 from node.planner.greedy import greedy
+from node.planner.naming import name_snapshot
 from node.planner.people import Classes, Served, classes_for
 from node.planner.plan import Plan, Snapshot, Verdict, snapshot_id
 from node.planner.snapshot import foods_of, take_snapshot, usable_recipes
@@ -134,7 +135,7 @@ def accept_draft(
     day = to_day(date.fromisoformat(snapshot.day))
     assert day is not None
     fact = PlanAccepted(
-        bytes.fromhex(snapshot_id(snapshot)),
+        name_snapshot(tx, snapshot_id(snapshot)),
         draft.plan.planner,
         snapshot.rules,
         day,

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from node.planner.drafts import CENTRAL, drafts_of
+from node.planner.naming import named_snapshot
+from node.planner.plan import snapshot_id
 from node.planner.words import fault_text
 from node.text import safe_text
 
@@ -39,8 +41,11 @@ def stored_verdicts(connection: sqlite3.Connection, limit: int = VERDICTS_MAX) -
         (min(limit, VERDICTS_MAX),),
     ).fetchall()
     told = {
-        (draft_snapshot_id, _key(fault.code for fault in draft.verdict.faults)): draft.verdict.faults
-        for draft_snapshot_id, draft in drafts_of(connection, CENTRAL)
+        (
+            named_snapshot(connection, snapshot_id(draft.snapshot)),
+            _key(fault.code for fault in draft.verdict.faults),
+        ): draft.verdict.faults
+        for draft in drafts_of(connection, CENTRAL)
     }
     return [
         StoredVerdict(
@@ -48,9 +53,9 @@ def stored_verdicts(connection: sqlite3.Connection, limit: int = VERDICTS_MAX) -
             safe_text(planner, PLANNER_CELLS),
             safe_text(word, WORD_CELLS),
             safe_text(codes, CODES_CELLS),
-            tuple(fault_text(fault) for fault in told.get((snapshot_id, _key(codes.split())), ())[:SENTENCES_MAX]),
+            tuple(fault_text(fault) for fault in told.get((name, _key(codes.split())), ())[:SENTENCES_MAX]),
         )
-        for member, planner, word, codes, snapshot_id in rows
+        for member, planner, word, codes, name in rows
     ]
 
 

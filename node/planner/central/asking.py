@@ -23,6 +23,7 @@ from node.planner.central.judge import Judged, judge
 from node.planner.central.record import is_unanswered, is_wanted, keep_judged
 from node.planner.central.request import REQUEST_BYTES_MAX, Asked, make_request
 from node.planner.drafts import CENTRAL, Draft, newest_draft
+from node.planner.naming import named_snapshot
 from node.planner.plan import Plan, snapshot_id
 
 REQUEST_KIND = "plan"
@@ -80,7 +81,7 @@ def is_worth_asking(connection: sqlite3.Connection, moment: Moment) -> bool:
     if draft is None or (moment.quality is not ClockQuality.NOT_SET and draft.snapshot.day < moment.today.isoformat()):
         return False
     row = connection.execute(
-        "SELECT 1 FROM plan WHERE snapshot_id = ? LIMIT 1", (bytes.fromhex(snapshot_id(draft.snapshot)),)
+        "SELECT 1 FROM plan WHERE snapshot_id = ? LIMIT 1", (named_snapshot(connection, snapshot_id(draft.snapshot)),)
     ).fetchone()
     return row is None
 

@@ -14,6 +14,7 @@ from node.ledger.events import VerdictReached
 from node.ledger.store import Transaction
 from node.planner.central.judge import Judged
 from node.planner.drafts import CENTRAL, HERE, Draft, keep_draft, newest_draft
+from node.planner.naming import name_snapshot
 from node.planner.plan import RULES_VERSION, Fault, Snapshot, Verdict, snapshot_id
 
 NO_ANSWER = "NO_ANSWER"
@@ -24,7 +25,7 @@ def keep_judged(tx: Transaction, judged: Judged, ours: Snapshot) -> None:
     """Append the verdict, and keep the proposal where the plan it was asked for still stands."""
     Appender(tx).append(
         VerdictReached(
-            bytes.fromhex(snapshot_id(ours)), judged.planner, RULES_VERSION, judged.verdict.word, judged.codes
+            name_snapshot(tx, snapshot_id(ours)), judged.planner, RULES_VERSION, judged.verdict.word, judged.codes
         ),
         who=0,
     )

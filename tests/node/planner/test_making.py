@@ -25,7 +25,8 @@ from node.ledger.store import MarketStore, Transaction
 from node.places import Places
 from node.planner.drafts import CENTRAL, HERE, find_draft, forget_drafts, keep_draft, newest_draft, offered_draft
 from node.planner.making import Proposal, accept_draft, keep_proposal, propose
-from node.planner.plan import Blocked, Verdict
+from node.planner.naming import named_snapshot
+from node.planner.plan import Blocked, Verdict, snapshot_id
 from node.planner.view import plan_view
 from tests.node.builders import TODAY, a_moment, a_received_lot, a_sale, an_open_market
 
@@ -298,3 +299,18 @@ def test_a_better_plan_that_comes_after_the_accepting_is_not_offered_for_the_sam
         with pytest.raises(NeedsYes) as question:
             accepted(store)
         assert question.value.error_id == "plan.accepted_already"
+
+
+def test_the_ledger_names_a_snapshot_so_that_no_guess_of_it_can_be_checked(tmp_path: Path) -> None:
+    """Stock, recipes and day are known to every peer: with a plain hash, so would be whoever leaves something out."""
+    names = set()
+    for market in ("a", "b"):
+        with an_open_market(tmp_path / market) as store:
+            stocked(store)
+            proposal, _draft = kept(store, NUTS)
+            accepted(store, NUTS)
+            (name,) = store.reader.execute("SELECT snapshot_id FROM plan").fetchone()
+            assert name != bytes.fromhex(snapshot_id(proposal.snapshot))
+            assert name == named_snapshot(store.reader, snapshot_id(proposal.snapshot))
+            names.add(name)
+    assert len(names) == 2

@@ -33,6 +33,7 @@ from node.planner.central.health import read_planner_health
 from node.planner.central.worker import PlannerWorker
 from node.planner.drafts import CENTRAL, Draft, keep_draft, newest_draft, offered_draft
 from node.planner.greedy import greedy
+from node.planner.naming import name_snapshot
 from node.planner.plan import DietClass, Plan, Snapshot, snapshot_id
 from node.planner.validator import validate
 from node.planner.view import plan_view
@@ -410,9 +411,12 @@ def test_an_answer_at_hand_is_no_probe_of_a_planner_that_lied(tmp_path: Path) ->
 def test_an_accepted_plan_is_not_bettered_any_more(tmp_path: Path) -> None:
     with a_market_that_asks(tmp_path, "error_500", "good") as asked:
         asked.ask()
-        snapshot = bytes.fromhex(snapshot_id(a_snapshot()))
-        fact = PlanAccepted(snapshot, "greedy/1", "1", 20_779, 0, "ok", [])
-        asked.market.act("accept", lambda tx: Appender(tx).append(fact, 0))
+
+        def accept(tx: Transaction) -> None:
+            name = name_snapshot(tx, snapshot_id(a_snapshot()))
+            Appender(tx).append(PlanAccepted(name, "greedy/1", "1", 20_779, 0, "ok", []), 0)
+
+        asked.market.act("accept", accept)
         asked.worker._again_at_s = 0.0
         asked.look()
         assert len(asked.seen) == 1
