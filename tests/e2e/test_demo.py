@@ -100,37 +100,40 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-SECOND = ["--seconds", "60", "--broker", "embedded", "--planner", "flaky"]
+# What differs from the story that the fresh clone below tells: another broker, and a planner that lies and fails.
+OTHERWISE = ["--seconds", "60", "--outage", "--broker", "embedded", "--planner", "flaky"]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_the_story_with_an_outage_is_played_kept_and_can_be_opened_again(folder: Path) -> None:
-    for opening, options in ((1, ["--seconds", "60", "--outage"]), (2, SECOND)):
-        command = [*DEMO, "--plain", "--data", str(folder), *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        facts = last_line(done.stdout)
-        assert (facts["devices_linked"], facts["undone"]) == (3, 1)
-        assert facts["passed"] is True
-        assert facts["equal"] is True
-        assert facts["digests"]["harbour"] == facts["digests"]["mill-road"]
-        assert facts["handed_over"]["state"] == "closed"
-        assert {unit["name"] for unit in facts["cold"]} >= {"fridge-1", "freezer-1"}
-        assert "FAIL" not in done.stdout
-        assert leftovers(folder) == []
-        if opening == 1:
-            has_been_apart(facts)
-            check_is_not_easily_pleased(folder, facts)
-        else:
-            assert sum("was refused" in plan["reason"] for plan in facts["plans"]) >= 2
-        checked = independently_checked(folder, facts)
-        assert len(checked["readings"]) == 3
-        assert sum(checked["readings"].values()) == facts["readings_stored"] >= 60 * opening
-        assert checked["sealed_blocks"] == facts["sealed_blocks"]
-        assert checked["handed_over"] == opening
-        for market, items in totals_expected(opening).items():
-            assert items.items() <= checked["totals"][market].items()
+def test_the_story_is_told_with_the_embedded_broker_and_a_planner_that_lies(folder: Path) -> None:
+    command = [*DEMO, "--plain", "--data", str(folder), *OTHERWISE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    facts = last_line(done.stdout)
+    assert "FAIL" not in done.stdout
+    assert sum("was refused" in plan["reason"] for plan in facts["plans"]) >= 1
+    assert leftovers(folder) == []
+    has_been_apart(facts)
+    check_is_not_easily_pleased(folder, facts)
+    has_kept_everything(folder, facts, openings=1)
+
+
+def has_kept_everything(folder: Path, facts: dict[str, Any], *, openings: int) -> None:
+    """Assert that what the demo said is what its folder holds, by the independent check, after so many openings."""
+    assert (facts["devices_linked"], facts["undone"]) == (3, 1)
+    assert facts["passed"] is True
+    assert facts["equal"] is True
+    assert facts["digests"]["harbour"] == facts["digests"]["mill-road"]
+    assert facts["handed_over"]["state"] == "closed"
+    assert {unit["name"] for unit in facts["cold"]} >= {"fridge-1", "freezer-1"}
+    checked = independently_checked(folder, facts)
+    assert len(checked["readings"]) == 3
+    assert sum(checked["readings"].values()) == facts["readings_stored"] >= 60 * openings
+    assert checked["sealed_blocks"] == facts["sealed_blocks"]
+    assert checked["handed_over"] == openings
+    for market, items in totals_expected(openings).items():
+        assert items.items() <= checked["totals"][market].items()
 
 
 def check_is_not_easily_pleased(folder: Path, facts: dict[str, Any]) -> None:
@@ -165,7 +168,8 @@ def has_been_apart(facts: dict[str, Any]) -> None:
     assert first["source"] == "here"
     assert answered["source"] == "central" or answered["reason"]
     assert alone["source"] == "here"
-    assert "cannot be reached" in alone["reason"]
+    # One that lied before may be resting already, and then it is not asked at all.
+    assert "cannot be reached" in alone["reason"] or "failed several times" in alone["reason"]
 
 
 def totals_expected(openings: int) -> dict[str, dict[str, int]]:
@@ -217,7 +221,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(folder: Path) -> None:
 @pytest.mark.slow
 def test_without_a_folder_it_uses_one_of_its_own_and_removes_it(tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run([*DEMO, "--seconds", "45"], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run([*DEMO, "--seconds", "36"], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "larder-demo-" in last_line(done.stdout)["folder"]
     assert list(tmp_path.iterdir()) == []
@@ -293,16 +297,15 @@ def test_a_fresh_clone_shows_the_demo_and_again_without_a_network(folder: Path) 
     clone = folder / "clone"
     subprocess.run([git, "clone", "--quiet", str(CHECKOUT), str(clone)], check=True)
     data = folder / "data"
-    demo = [str(clone / "deploy" / "demo"), "--seconds", "60", "--plain", "--outage", "--data", str(data)]
-    done = subprocess.run(demo, capture_output=True, text=True, check=False)
+    demo = [str(clone / "deploy" / "demo"), "--plain", "--data", str(data), "--seconds"]
+    done = subprocess.run([*demo, "60", "--outage"], capture_output=True, text=True, check=False)
     if done.returncode == 3:
         leave_out(f"a new environment cannot be filled here: {done.stderr.splitlines()[-1]}")
     assert done.returncode == 0, done.stdout + done.stderr
-    checked = independently_checked(data, last_line(done.stdout))
-    assert len(checked["readings"]) == 3
-    assert sum(checked["readings"].values()) >= 60
-    assert checked["outage_sales_found"] == 2
-    again = subprocess.run([*prefix, *demo], capture_output=True, text=True, check=False)
+    has_been_apart(last_line(done.stdout))
+    has_kept_everything(data, last_line(done.stdout), openings=1)
+    assert independently_checked(data, last_line(done.stdout))["outage_sales_found"] == 2
+    again = subprocess.run([*prefix, *demo, "40"], capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert last_line(again.stdout)["passed"] is True
+    has_kept_everything(data, last_line(again.stdout), openings=2)
     assert leftovers(data) == []
