@@ -404,7 +404,8 @@ class Engine:
             clock=self._clock,
             free_space=self._free_space,
             version=self._version,
-            current_stream=self._hearing.current_stream or bytes(STREAM_BYTES),
+            # A stream without a block is not named yet: whoever saw the name first could sign a first block under it.
+            current_stream=self._hearing.current_stream if ours.blocks else bytes(STREAM_BYTES),
             blocks=ours.blocks,
             block_hash=ours.block_hash,
             digest=self._heads.digest(),

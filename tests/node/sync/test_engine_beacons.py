@@ -125,3 +125,16 @@ def test_a_broker_that_says_goodbye_for_a_peer_only_changes_the_screen() -> None
     bench = Bench()
     effects = bench.receive(bench.members[0], Kind.BYE, b"")
     assert [one for one in effects if not isinstance(one, fx.SetTimer)] == [fx.PeerLeft(bench.members[0].key.origin)]
+
+
+def test_a_stream_is_named_only_once_it_has_a_block_of_its_owner() -> None:
+    """A name that is seen before could be taken by whoever signs a first block under it."""
+    bench = Bench()
+    new = b"opening!"
+    bench.tell(fx.Appended((), {}, new))
+    payloads = [head.payload for head in published(bench.after(40), Kind.HEAD)]
+    assert payloads
+    assert not any(new in payload for payload in payloads)
+    frame = bench.store.append(bench.key, new, b"opened")
+    bench.tell(fx.Appended((frame,), {new: bench.store.states[new]}, new))
+    assert new in published(bench.after(40), Kind.HEAD)[-1].payload
