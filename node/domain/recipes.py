@@ -28,6 +28,9 @@ class Scale(StrEnum):
     FIXED = "fixed"
 
 
+_LINEAR, _FIXED = Scale.LINEAR, Scale.FIXED  # planners ask for an amount by the thousand: each dot takes its time
+
+
 class RecipeLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One ingredient for all portions of its recipe. `text` is the line as it was written.
 
@@ -81,12 +84,12 @@ def scale_quantity(quantity_milli: int, scale: Scale, *, portions: int, to: int)
 
     Linear amounts that grow by a whole factor come back exactly when scaled down again.
     """
-    if scale is Scale.FIXED:
+    if scale is _LINEAR:
+        return -(-quantity_milli * to // portions)
+    if scale is _FIXED:
         return quantity_milli
-    if scale is Scale.SQRT:
-        root = isqrt(to * _SQRT_DIGITS * _SQRT_DIGITS // portions)
-        return -(-quantity_milli * root // _SQRT_DIGITS)
-    return -(-quantity_milli * to // portions)
+    root = isqrt(to * _SQRT_DIGITS * _SQRT_DIGITS // portions)
+    return -(-quantity_milli * root // _SQRT_DIGITS)
 
 
 def scaled(recipe: Recipe, to: int) -> Recipe:
@@ -118,16 +121,25 @@ def amounts(recipe: Recipe, portions: int) -> dict[str, int]:
 
 def portions_possible(recipe: Recipe, free_milli: Mapping[str, int], most: int) -> int:
     """Return for how many portions, at most `most`, there is enough of everything. `free_milli` is free per item."""
-    limit = most
+    limit, is_exact, seen = most, True, set()
     for line in recipe.lines:
-        if line.optional or line.item_id is None or not line.quantity_milli:
+        item_id, quantity_milli = line.item_id, line.quantity_milli
+        if line.optional or item_id is None or not quantity_milli:
             continue
-        free = free_milli.get(line.item_id, 0)
-        free -= free % WHOLE_MILLI
-        if line.scale is Scale.LINEAR:
-            limit = min(limit, free * recipe.portions // line.quantity_milli)
-        elif free <= 0:
+        free = free_milli.get(item_id, 0)
+        if line.scale is _LINEAR:
+            possible = free // WHOLE_MILLI * WHOLE_MILLI * recipe.portions // quantity_milli
+            if possible < limit:
+                limit = possible
+        elif free < WHOLE_MILLI:
             return 0
+        else:
+            is_exact = False
+        if item_id in seen:
+            is_exact = False
+        seen.add(item_id)
+    if is_exact:  # each line by itself says how far its food goes
+        return max(0, limit)
     low, high = 0, limit + 1  # enough for `low`, not for `high`: amounts never shrink with portions
     middle = limit
     while high - low > 1:

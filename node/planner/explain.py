@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from node.domain.recipes import Recipe, amounts, is_plannable, portions_possible
 from node.domain.words import Unit
-from node.planner.kitchen import eaters, only_dishes, smallest_pot
+from node.planner.kitchen import eaters, fillable_pots, only_dishes, smallest_pot
 from node.planner.plan import Blocked, Plan, PlannedDish, Snapshot
 from node.planner.points import Points, dish_points
 from node.planner.stock import FreeStock, Use
@@ -83,7 +83,7 @@ class Explainer:
         self._plan = plan
         self._snapshot = snapshot
         self._recipes = {recipe.recipe_id: recipe for recipe in snapshot.recipes}
-        self._only = only_dishes(snapshot)
+        self._only = only_dishes(snapshot, fillable_pots(snapshot))
         self._eaters = eaters(snapshot)
         self._start = FreeStock(snapshot.stock)
         self._left = FreeStock(snapshot.stock)
@@ -178,9 +178,10 @@ class Explainer:
         return self._rivals[meal]
 
     def _points(self, recipe: Recipe, portions: dict[str, int], stock: FreeStock, day: int) -> Points:
-        needed = amounts(recipe, sum(portions.values()))
-        only_for = self._only_for(recipe.recipe_id)
-        return dish_points(self._snapshot, recipe, portions, needed, stock, day, only_for)
+        total = sum(portions.values())
+        urgency = stock.gram_days(amounts(recipe, total), day, self._snapshot.piece_g)
+        alone = sum(1 for label in self._only_for(recipe.recipe_id) if portions.get(label))
+        return dish_points(recipe, total, urgency, alone)
 
     def _only_for(self, recipe_id: str) -> list[str]:
         return [label for label, only in self._only.items() if only == recipe_id]

@@ -6,12 +6,12 @@ the rest to better planners. Tried in two styles; the better score wins, and its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from node.domain.recipes import Recipe, amounts, is_plannable, portions_possible
+from node.domain.recipes import portions_possible
+from node.planner.candidates import Candidate, candidates
 from node.planner.gathering import gather_small_dishes
-from node.planner.kitchen import eaters, only_dishes, smallest_pot
 from node.planner.plan import Plan, PlannedDish, Snapshot, canonical, snapshot_id
 from node.planner.points import dish_points
 from node.planner.score import score
@@ -24,137 +24,151 @@ def greedy(snapshot: Snapshot) -> Plan:
     """Return a plan for a snapshot, without any dish where nothing can be cooked."""
     ordered = canonical(snapshot)
     identity = snapshot_id(ordered)
+    there = candidates(ordered)
     plans = [
         Plan(identity, PLANNER, tuple(dishes))
-        for dishes in (_Kitchen(ordered, is_wide=wide).cook() for wide in (True, False))
+        for dishes in (_Kitchen(ordered, there, is_wide=wide).cook() for wide in (True, False))
     ]
     return gather_small_dishes(min(plans, key=lambda plan: score(plan, ordered)), ordered)
 
 
 @dataclass(slots=True)
 class _Meal:
-    """What is still open of one meal: portions by class, minutes and dishes left."""
+    """What is still open of one meal: the hungry people of each class, and how many dishes more there may be."""
 
     day: int
-    meal: str
-    hungry: dict[str, int]
+    hungry: list[int]
     dishes_left: int
-    cooked: set[str] = field(default_factory=set)
+    crowds: dict[tuple[int, ...], int] = field(default_factory=dict)  # how many are hungry of some classes together
 
 
 class _Kitchen:
-    """One attempt. Wide: a dish goes to everybody who can eat it; narrow: only to those it was chosen for."""
+    """One attempt. Wide: a dish goes to everybody who can eat it; narrow: only to those it was chosen for.
 
-    def __init__(self, snapshot: Snapshot, *, is_wide: bool) -> None:
+    During a meal time and hunger only shrink, stock and repeats during the whole plan: what does not fit once is not
+    looked at again. Sets of recipes are the bits of a number, by `Candidate.number`.
+    """
+
+    def __init__(self, snapshot: Snapshot, there: Sequence[Candidate], *, is_wide: bool) -> None:
         self._snapshot = snapshot
         self._is_wide = is_wide
-        self._stock = FreeStock(snapshot.stock)
-        self._people = eaters(snapshot)
-        self._recipes = {
-            recipe.recipe_id: recipe
-            for recipe in snapshot.recipes
-            if is_plannable(recipe) and self._people.get(recipe.recipe_id)
-        }
-        self._only = only_dishes(snapshot)
-        self._menu = {each.label: [name for name in each.recipes if name in self._recipes] for each in snapshot.classes}
-        self._eaters: dict[str, list[str]] = {name: [] for name in self._recipes}
-        for label in sorted(self._menu):
-            for name in self._menu[label]:
-                self._eaters[name].append(label)
-        self._items = {
-            name: {line.item_id for line in recipe.lines if line.item_id} for name, recipe in self._recipes.items()
-        }
-        self._times: dict[str, int] = {}
-        self._caps: dict[str, int] = {}
+        self._there = list(there)
+        self._menus = [0] * len(snapshot.classes)
+        self._users: dict[str, list[tuple[int, int]]] = {}
+        for each in there:
+            for item_id, amount in each.pot_needs.items():
+                self._users.setdefault(item_id, []).append((each.number, amount))
+            for place in each.eaters:
+                self._menus[place] |= 1 << each.number
+        self._stock = FreeStock(bucket for bucket in snapshot.stock if bucket.item_id in self._users)
         self._free: dict[str, int] = {}
-        self._pots = {name: smallest_pot(each, snapshot, self._people[name]) for name, each in self._recipes.items()}
+        self._caps: dict[int, int] = {}  # the largest pot there is food for, until some of it is gone
+        self._out: set[int] = set()  # what there is food for no pot of, now and ever after
+        self._times = [0] * len(there)
         self._minutes = 0
         self._themes: dict[str, int] = {}
 
     def cook(self) -> Iterable[PlannedDish]:
         """Yield the dishes, day by day and meal by meal."""
-        limits = self._snapshot.limits
-        for day in range(len(self._snapshot.days)):
+        limits, classes = self._snapshot.limits, self._snapshot.classes
+        for day, date in enumerate(self._snapshot.days):
             self._minutes, self._themes = limits.minutes, {}
-            today: set[str] = set()
-            self._caps.clear()  # what expired yesterday is not there any more
-            self._free = self._stock.all_free(day)
+            for item_id, free in self._stock.all_free(day).items():
+                if free != self._free.get(item_id):  # some of it expired yesterday
+                    self._now_free(item_id, free)
+            self._there = [each for each in self._there if self._times[each.number] < limits.repeats]
             for meal in self._snapshot.meals:
-                people = {each.label: each.people for each in self._snapshot.classes if each.people > 0}
-                open_meal = _Meal(day, meal, people, limits.dishes(meal), today)
-                yield from self._serve(open_meal)
+                open_meal = _Meal(day, [max(0, each.people) for each in classes], limits.dishes(meal))
+                fitting = [each for each in self._there if each.recipe.meal == meal]
+                for chosen, portions in self._serve(open_meal, fitting):
+                    named = {classes[place].label: count for place, count in sorted(portions.items())}
+                    yield PlannedDish(date, meal, chosen.recipe.recipe_id, named)
 
-    def _serve(self, meal: _Meal) -> Iterable[PlannedDish]:
-        while meal.hungry and meal.dishes_left:
-            fitting = {name for name in self._recipes if self._fits(name, meal)}
-            options = {label: [name for name in self._menu[label] if name in fitting] for label in meal.hungry}
-            label = min(meal.hungry, key=lambda each: (len(options[each]), each))
-            if not options[label]:
-                del meal.hungry[label]  # nothing is left that these people can eat
-                continue
-            order = sorted(meal.hungry, key=lambda each: (each != label, len(options[each]), each))
-            name = max(options[label], key=self._worth(meal, order))
-            yield self._cook(name, meal, self._portions(name, meal, order))
+    def _serve(self, meal: _Meal, fitting: list[Candidate]) -> Iterable[tuple[Candidate, dict[int, int]]]:
+        while meal.dishes_left:
+            fitting = self._still_fitting(fitting, meal)
+            there = sum([1 << each.number for each in fitting])
+            # Who is hungry and can eat something of what is left, fewest choices first.
+            order = sorted(
+                [place for place, count in enumerate(meal.hungry) if count and self._menus[place] & there],
+                key=lambda place: (self._menus[place] & there).bit_count(),
+            )
+            if not order:
+                return
+            chosen = self._best([each for each in fitting if order[0] in each.eaters], meal, order)
+            fitting.remove(chosen)
+            yield chosen, self._cook(chosen, meal, order)
 
-    def _fits(self, name: str, meal: _Meal) -> bool:
-        recipe = self._recipes[name]
-        if recipe.meal != meal.meal or name in meal.cooked or recipe.minutes > self._minutes:
-            return False
-        if self._times.get(name, 0) >= self._snapshot.limits.repeats:
-            return False
-        if recipe.theme and self._themes.get(recipe.theme, 0) >= self._snapshot.limits.themes:
-            return False
-        pot = self._pots[name]
-        return self._cap(name) >= pot and sum([meal.hungry.get(label, 0) for label in self._eaters[name]]) >= pot
+    def _still_fitting(self, before: Iterable[Candidate], meal: _Meal) -> list[Candidate]:
+        full = {theme for theme, count in self._themes.items() if theme and count >= self._snapshot.limits.themes}
+        return [
+            each
+            for each in before
+            if each.number not in self._out
+            and each.recipe.minutes <= self._minutes
+            and each.recipe.theme not in full
+            and self._crowd(each, meal) >= each.pot
+        ]
 
-    def _cap(self, name: str) -> int:
-        known = self._caps.get(name)
+    def _crowd(self, each: Candidate, meal: _Meal) -> int:
+        found = meal.crowds.get(each.eaters)
+        if found is None:
+            hungry = meal.hungry
+            found = meal.crowds[each.eaters] = sum([hungry[place] for place in each.eaters])
+        return found
+
+    def _best(self, options: Sequence[Candidate], meal: _Meal, order: Sequence[int]) -> Candidate:
+        """Return the dish that feeds most of the first class, then the one with most points."""
+        hungry = meal.hungry[order[0]]
+        reach = [min(self._cap(each), hungry) for each in options]
+        furthest = max(reach)
+        options = [each for each, count in zip(options, reach, strict=True) if count == furthest]
+        # Ties go to the first name in the alphabet: max takes the first of equals, and the options are sorted.
+        return max(options, key=lambda each: (self._points(each, meal, order), -self._times[each.number]))
+
+    def _points(self, each: Candidate, meal: _Meal, order: Sequence[int]) -> int:
+        total = min(self._largest(each, meal, order), self._crowd(each, meal))
+        urgency = self._stock.gram_days(each.needs(total), meal.day, self._snapshot.piece_g)
+        alone = len(each.only_for & self._portions(each, meal, order).keys()) if each.only_for else 0
+        return dish_points(each.recipe, total, urgency, alone).total
+
+    def _cap(self, each: Candidate) -> int:
+        known = self._caps.get(each.number)
         if known is None:
-            recipe = self._recipes[name]
-            known = portions_possible(recipe, self._free, min(recipe.batch_max, self._people[name]))
-            self._caps[name] = known
+            known = self._caps[each.number] = portions_possible(each.recipe, self._free, each.most)
         return known
 
-    def _portions(self, name: str, meal: _Meal, order: list[str]) -> dict[str, int]:
-        eating = [label for label in order if label in self._eaters[name]]
-        rest = self._cap(name)
-        if not self._is_wide:
-            rest = min(rest, max(meal.hungry[eating[0]], self._pots[name]))
+    def _largest(self, each: Candidate, meal: _Meal, order: Sequence[int]) -> int:
+        return self._cap(each) if self._is_wide else min(self._cap(each), max(meal.hungry[order[0]], each.pot))
+
+    def _portions(self, each: Candidate, meal: _Meal, order: Sequence[int]) -> dict[int, int]:
+        """Share a dish out, to the class with the fewest choices first."""
+        rest = self._largest(each, meal, order)
         portions = {}
-        for label in eating:
-            portions[label] = min(rest, meal.hungry[label])
-            rest -= portions[label]
-        return {label: count for label, count in portions.items() if count}
+        for place in order:
+            if rest and place in each.eaters:
+                portions[place] = min(rest, meal.hungry[place])
+                rest -= portions[place]
+        return portions
 
-    def _worth(self, meal: _Meal, order: list[str]) -> Callable[[str], tuple[int, int, int]]:
-        def worth(name: str) -> tuple[int, int, int]:
-            recipe: Recipe = self._recipes[name]
-            portions = self._portions(name, meal, order)
-            needed = amounts(recipe, sum(portions.values()))
-            only_for = [label for label, only in self._only.items() if only == name]
-            points = dish_points(self._snapshot, recipe, portions, needed, self._stock, meal.day, only_for)
-            # Ties go to the first name in the alphabet: max takes the first of equals, and the menu is sorted.
-            return portions.get(order[0], 0), points.total, -self._times.get(name, 0)
-
-        return worth
-
-    def _cook(self, name: str, meal: _Meal, portions: dict[str, int]) -> PlannedDish:
-        recipe = self._recipes[name]
-        needed = amounts(recipe, sum(portions.values()))
-        for item_id, amount in needed.items():
+    def _cook(self, chosen: Candidate, meal: _Meal, order: Sequence[int]) -> dict[int, int]:
+        recipe = chosen.recipe
+        portions = self._portions(chosen, meal, order)
+        for item_id, amount in chosen.needs(sum(portions.values())).items():
             self._stock.take(item_id, amount, meal.day)
-            self._free[item_id] -= amount
-        for other, items in self._items.items():
-            if not items.isdisjoint(needed):
-                self._caps.pop(other, None)
-        meal.cooked.add(name)
+            self._now_free(item_id, self._free[item_id] - amount)
         meal.dishes_left -= 1
         self._minutes -= recipe.minutes
-        self._times[name] = self._times.get(name, 0) + 1
-        if recipe.theme:
-            self._themes[recipe.theme] = self._themes.get(recipe.theme, 0) + 1
-        for label, count in portions.items():
-            meal.hungry[label] -= count
-            if meal.hungry[label] == 0:
-                del meal.hungry[label]
-        return PlannedDish(self._snapshot.days[meal.day], meal.meal, name, dict(sorted(portions.items())))
+        self._times[chosen.number] += 1
+        self._themes[recipe.theme] = self._themes.get(recipe.theme, 0) + 1
+        for place, count in portions.items():
+            meal.hungry[place] -= count
+        meal.crowds.clear()
+        return portions
+
+    def _now_free(self, item_id: str, amount_milli: int) -> None:
+        self._free[item_id] = amount_milli
+        for number, pot_needs in self._users[item_id]:
+            self._caps.pop(number, None)
+            if pot_needs > amount_milli:
+                self._out.add(number)

@@ -5,11 +5,21 @@ Not a planner and not a judge: both ask here, so that they mean the same by a po
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container
+from typing import NamedTuple
 
-from node.domain.recipes import Recipe, is_plannable, portions_possible
+from node.domain.recipes import Recipe, amounts, is_plannable
 from node.planner.plan import Snapshot
 from node.planner.stock import FreeStock
+
+
+class Pot(NamedTuple):
+    """The smallest pot of a recipe that `people` can eat: for how many portions, and what it takes, thousandths."""
+
+    recipe: Recipe
+    people: int
+    portions: int
+    needs: dict[str, int]
 
 
 def eaters(snapshot: Snapshot) -> dict[str, int]:
@@ -26,25 +36,26 @@ def smallest_pot(recipe: Recipe, snapshot: Snapshot, people: int) -> int:
     return max(1, min(max(recipe.batch_min, snapshot.limits.batch_min), people))
 
 
-def only_dishes(snapshot: Snapshot) -> dict[str, str]:
-    """Return the classes that have a single recipe for which there is enough here, with that recipe."""
+def fillable_pots(snapshot: Snapshot) -> dict[str, Pot]:
+    """Return the smallest pot of each recipe that somebody can eat and for which there is enough on the first day."""
     free = FreeStock(snapshot.stock).all_free(0)
     people = eaters(snapshot)
-    possible = {
-        recipe.recipe_id
-        for recipe in snapshot.recipes
-        if recipe.meal in snapshot.meals
-        and is_plannable(recipe)
-        and people.get(recipe.recipe_id)
-        and _fills_a_pot(recipe, free, smallest_pot(recipe, snapshot, people[recipe.recipe_id]))
-    }
+    found = {}
+    for recipe in snapshot.recipes:
+        name = recipe.recipe_id
+        if recipe.meal in snapshot.meals and people.get(name) and is_plannable(recipe):
+            portions = smallest_pot(recipe, snapshot, people[name])
+            needs = amounts(recipe, portions)
+            if all(0 < amount <= free.get(item_id, 0) for item_id, amount in needs.items()):
+                found[name] = Pot(recipe, people[name], portions, needs)
+    return found
+
+
+def only_dishes(snapshot: Snapshot, possible: Container[str]) -> dict[str, str]:
+    """Return the classes that have a single recipe among those that are possible, with that recipe."""
     found = {}
     for each in snapshot.classes:
         choices = [recipe_id for recipe_id in each.recipes if recipe_id in possible]
         if len(choices) == 1:
             found[each.label] = choices[0]
     return found
-
-
-def _fills_a_pot(recipe: Recipe, free: Mapping[str, int], pot: int) -> bool:
-    return portions_possible(recipe, free, pot) == pot

@@ -5,12 +5,9 @@ Not the score of a plan. The terms of a dish sum to its points, always.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from node.domain.recipes import Recipe
-from node.planner.plan import LATER_DAY, Snapshot
-from node.planner.stock import FreeStock, grams
 
 POINTS_PER_PORTION = 10
 # A kilogram that expires today is worth as much as feeding four people more.
@@ -33,23 +30,11 @@ class Points(NamedTuple):
         return sum(self)
 
 
-def dish_points(
-    snapshot: Snapshot,
-    recipe: Recipe,
-    portions: Mapping[str, int],
-    needed: Mapping[str, int],
-    stock: FreeStock,
-    day: int,
-    only_for: Iterable[str],
-) -> Points:
-    """Return the points of a dish before `stock` gives its food. `only_for` are classes without another dish."""
-    urgency = 0
-    for item_id, amount in needed.items():
-        for use in stock.uses(item_id, amount, day)[0]:
-            urgency += grams(snapshot, item_id, use.amount_milli) * (LATER_DAY - use.bucket.last_day)
+def dish_points(recipe: Recipe, portions: int, urgency_gram_days: int, classes_without_another: int) -> Points:
+    """Return the points of a dish of so many portions, its urgency judged before `stock` gives its food."""
     return Points(
-        people=POINTS_PER_PORTION * sum(portions.values()),
-        expiry=urgency // GRAM_DAYS_PER_POINT,
-        only_dish=POINTS_ONLY_DISH * sum(1 for label in only_for if portions.get(label)),
+        people=POINTS_PER_PORTION * portions,
+        expiry=urgency_gram_days // GRAM_DAYS_PER_POINT,
+        only_dish=POINTS_ONLY_DISH * classes_without_another,
         minutes=-(recipe.minutes // MINUTES_PER_POINT),
     )

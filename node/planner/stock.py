@@ -6,7 +6,8 @@ the greedy planner count with the same one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import NamedTuple
 
 from node.planner.plan import LATER_DAY, Snapshot, StockBucket
@@ -23,13 +24,17 @@ class Use(NamedTuple):
     amount_milli: int
 
 
+# First expired first; among equals an order that is the same everywhere.
+_TURN = attrgetter("item_id", "last_day", "state", "amount_milli")
+
+
 class FreeStock:
     """What is free of each item, by last usable day. `days` count from the snapshot's day, 0 is that day itself."""
 
     def __init__(self, buckets: Iterable[StockBucket]) -> None:
         self._left: dict[str, list[list[int]]] = {}
         self._buckets: dict[str, list[StockBucket]] = {}
-        for bucket in sorted(buckets, key=lambda each: (each.item_id, each.last_day, each.state, each.amount_milli)):
+        for bucket in sorted(buckets, key=_TURN):
             if bucket.amount_milli > 0:
                 self._buckets.setdefault(bucket.item_id, []).append(bucket)
                 self._left.setdefault(bucket.item_id, []).append([bucket.last_day, bucket.amount_milli])
@@ -41,7 +46,11 @@ class FreeStock:
 
     def all_free(self, day: int) -> dict[str, int]:
         """Return what may be used on a day, of every item."""
-        return {item_id: self.free(item_id, day) for item_id in self._left}
+        day = min(day, LATER_DAY)
+        return {
+            item_id: sum([left for last_day, left in entries if last_day >= day])
+            for item_id, entries in self._left.items()
+        }
 
     def uses(self, item_id: str, amount_milli: int, day: int) -> tuple[list[Use], int]:
         """Return from where an amount would come, first expired first, and how much of it is missing."""
@@ -54,6 +63,23 @@ class FreeStock:
                 found.append(Use(self._buckets[item_id][place], taken))
                 amount_milli -= taken
         return found, amount_milli
+
+    def gram_days(self, needed: Mapping[str, int], day: int, piece_g: Mapping[str, int]) -> int:
+        """Return how urgent the food is that amounts would come from: each gram times the days before any later day.
+
+        `needed` is in thousandths by item. Counted in whole grams of each use that `uses` would list, as `grams` does.
+        """
+        found, day = 0, min(day, LATER_DAY)
+        for item_id, amount_milli in needed.items():
+            unit_g = piece_g.get(item_id, 1)
+            for last_day, left in self._left.get(item_id, ()):
+                if last_day >= day:
+                    taken = left if left < amount_milli else amount_milli
+                    found += taken * unit_g // MILLI * (LATER_DAY - last_day)
+                    amount_milli -= taken
+                    if not amount_milli:
+                        break
+        return found
 
     def take(self, item_id: str, amount_milli: int, day: int) -> tuple[list[Use], int]:
         """Take an amount and return what `uses` says of it."""
