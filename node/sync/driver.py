@@ -43,7 +43,8 @@ from node.sync.seen import Seen
 # How often the database is looked at for what others wrote, the connections are looked after, and the file is replaced.
 LOOK_EVERY_S = 0.25
 TEND_EVERY_S = 1.0
-SAY_EVERY_S = 3.0
+# Looked at often, written where something changed or before readers take it for stale: each write wears a card.
+SAY_EVERY_S, SAY_AGAIN_S = 3.0, 20.0
 CONDITIONS_EVERY_S = 30.0
 # Own blocks published as such after one look; the others are asked for by whoever lacks them.
 PUBLISHED_BYTES_MAX = 256 * 1024
@@ -109,6 +110,7 @@ class _Session:
         self._storing = 0
         self._is_rolled_back = False
         self._tended_s = self._said_s = self._conditions_s = 0.0
+        self._written: tuple[object, float] = (None, 0.0)
 
     def run(self) -> None:
         """Work until stopped or until the group is another one. Raises LarderError."""
@@ -165,7 +167,7 @@ class _Session:
             self._look_at_conditions()
         if now_s - self._said_s >= SAY_EVERY_S:
             self._said_s = now_s
-            self._say(links)
+            self._say(links, now_s)
         self._work_until(now_s + LOOK_EVERY_S)
         return True
 
@@ -349,21 +351,28 @@ class _Session:
             address=first.address or first.name, reason=_(first.reason)
         )
 
-    def _say(self, links: Links) -> None:
-        moment = clock.now()
+    def _say(self, links: Links, now_s: float) -> None:
+        rows, heard = links.rows(), self._seen.rows()
+        dropped, refused = dict(self._counts.dropped), dict(self._counts.refused)
+        content = (rows, heard, dropped, refused, self._is_rolled_back)
+        before, written_s = self._written
+        if content == before and now_s - written_s < SAY_AGAIN_S:
+            return
         try:
             write_sync(
                 self._places,
-                moment,
+                clock.now(),
                 group=self._identity.group,
-                links=links.rows(),
-                heard=self._seen.rows(),
-                dropped=self._counts.dropped,
-                refused=self._counts.refused,
+                links=rows,
+                heard=heard,
+                dropped=dropped,
+                refused=refused,
                 is_rolled_back=self._is_rolled_back,
             )
         except OSError as error:
             self._beat(_("The file about sync cannot be written ({reason}).").format(reason=error.strerror or ""))
+            return
+        self._written = (content, now_s)
 
 
 def _ignore(_outcome: Outcome) -> None:
