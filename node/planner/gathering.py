@@ -21,16 +21,13 @@ USEFUL_PORTIONS = 8
 def gather_small_dishes(plan: Plan, snapshot: Snapshot) -> Plan:
     """Return the plan without the small dishes whose people others can feed from what is there; else the plan."""
     kitchen = _Gathering(snapshot)
-    best, best_score = plan, score(plan, snapshot)
+    best = plan
     for small in sorted(plan.dishes, key=lambda each: (each.total, each.day, each.meal, each.recipe_id)):
         # What was enlarged for another small dish may have grown out of being small.
         dish = next(each for each in best.dishes if _place(each) == _place(small))
         fuller = kitchen.without(best, dish) if kitchen.is_small(dish) else None
-        if fuller is None:
-            continue
-        costs = score(fuller, snapshot)
-        if costs <= best_score:
-            best, best_score = fuller, costs
+        if fuller is not None and score(fuller, snapshot) <= score(best, snapshot):
+            best = fuller
     return best
 
 

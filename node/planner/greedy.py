@@ -119,18 +119,21 @@ class _Kitchen:
 
     def _best(self, options: Sequence[Candidate], meal: _Meal, order: Sequence[int]) -> Candidate:
         """Return the dish that feeds most of the first class, then the one with most points."""
-        hungry = meal.hungry[order[0]]
-        reach = [min(self._cap(each), hungry) for each in options]
-        furthest = max(reach)
-        options = [each for each, count in zip(options, reach, strict=True) if count == furthest]
-        # Ties go to the first name in the alphabet: max takes the first of equals, and the options are sorted.
-        return max(options, key=lambda each: (self._points(each, meal, order), -self._times[each.number]))
-
-    def _points(self, each: Candidate, meal: _Meal, order: Sequence[int]) -> int:
-        total = min(self._largest(each, meal, order), self._crowd(each, meal))
-        urgency = self._stock.gram_days(each.needs(total), meal.day, self._snapshot.piece_g)
-        alone = len(each.only_for & self._portions(each, meal, order).keys()) if each.only_for else 0
-        return dish_points(each.recipe, total, urgency, alone).total
+        caps = [self._cap(each) for each in options]
+        first = meal.hungry[order[0]]
+        furthest = min(max(caps), first)
+        best, most_worth = options[0], None
+        for each, cap in zip(options, caps, strict=True):
+            if cap >= furthest:
+                total = min(self._largest(each, cap, first), self._crowd(each, meal))
+                urgency = self._stock.gram_days(each.needs(total), meal.day, self._snapshot.piece_g)
+                alone = len(each.only_for & self._portions(each, meal, order).keys()) if each.only_for else 0
+                points = dish_points(each.recipe, total, urgency, alone).total
+                worth = points, -self._times[each.number]
+                # Ties go to the first name in the alphabet, in which order the options are.
+                if most_worth is None or worth > most_worth:
+                    best, most_worth = each, worth
+        return best
 
     def _cap(self, each: Candidate) -> int:
         known = self._caps.get(each.number)
@@ -138,12 +141,12 @@ class _Kitchen:
             known = self._caps[each.number] = portions_possible(each.recipe, self._free, each.most)
         return known
 
-    def _largest(self, each: Candidate, meal: _Meal, order: Sequence[int]) -> int:
-        return self._cap(each) if self._is_wide else min(self._cap(each), max(meal.hungry[order[0]], each.pot))
+    def _largest(self, each: Candidate, cap: int, first: int) -> int:
+        return cap if self._is_wide else min(cap, max(first, each.pot))
 
     def _portions(self, each: Candidate, meal: _Meal, order: Sequence[int]) -> dict[int, int]:
         """Share a dish out, to the class with the fewest choices first."""
-        rest = self._largest(each, meal, order)
+        rest = self._largest(each, self._cap(each), meal.hungry[order[0]])
         portions = {}
         for place in order:
             if rest and place in each.eaters:

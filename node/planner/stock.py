@@ -54,15 +54,7 @@ class FreeStock:
 
     def uses(self, item_id: str, amount_milli: int, day: int) -> tuple[list[Use], int]:
         """Return from where an amount would come, first expired first, and how much of it is missing."""
-        found: list[Use] = []
-        for place, (last_day, left) in enumerate(self._left.get(item_id, ())):
-            if amount_milli == 0:
-                break
-            taken = min(left, amount_milli) if last_day >= min(day, LATER_DAY) else 0
-            if taken:
-                found.append(Use(self._buckets[item_id][place], taken))
-                amount_milli -= taken
-        return found, amount_milli
+        return self._uses(item_id, amount_milli, day, is_taken=False)
 
     def gram_days(self, needed: Mapping[str, int], day: int, piece_g: Mapping[str, int]) -> int:
         """Return how urgent the food is that amounts would come from: each gram times the days before any later day.
@@ -83,15 +75,22 @@ class FreeStock:
 
     def take(self, item_id: str, amount_milli: int, day: int) -> tuple[list[Use], int]:
         """Take an amount and return what `uses` says of it."""
-        found, missing = self.uses(item_id, amount_milli, day)
-        rest = amount_milli - missing
-        for entry in self._left.get(item_id, ()):
-            if rest == 0:
+        return self._uses(item_id, amount_milli, day, is_taken=True)
+
+    def _uses(self, item_id: str, amount_milli: int, day: int, *, is_taken: bool) -> tuple[list[Use], int]:
+        found: list[Use] = []
+        day = min(day, LATER_DAY)
+        for entry, bucket in zip(self._left.get(item_id, ()), self._buckets.get(item_id, ()), strict=True):
+            last_day, left = entry
+            if not amount_milli:
                 break
-            taken = min(entry[1], rest) if entry[0] >= min(day, LATER_DAY) else 0
-            entry[1] -= taken
-            rest -= taken
-        return found, missing
+            if left and last_day >= day:
+                taken = left if left < amount_milli else amount_milli
+                found.append(Use(bucket, taken))
+                amount_milli -= taken
+                if is_taken:
+                    entry[1] = left - taken
+        return found, amount_milli
 
     def left(self) -> Iterable[tuple[str, int, int]]:
         """Yield item, last usable day and what is left, thousandths."""
