@@ -94,10 +94,11 @@ class Explainer:
 
     def why(self, dish: PlannedDish) -> Why:
         """Explain one dish of the plan, its food taken after that of the dishes before it."""
-        stock = FreeStock(self._snapshot.stock)
+        recipe, day = self._recipes[dish.recipe_id], self._day(dish)
+        items = {line.item_id for line in recipe.lines}
+        stock = FreeStock(bucket for bucket in self._snapshot.stock if bucket.item_id in items)
         for earlier in self._plan.dishes[: self._plan.dishes.index(dish)]:
             _take(stock, self._recipes[earlier.recipe_id], earlier.total, self._day(earlier))
-        recipe, day = self._recipes[dish.recipe_id], self._day(dish)
         units = _units(recipe)
         uses = [
             self._used(item_id, units[item_id], use)
