@@ -5,7 +5,7 @@ Not a planner: it prefers nothing. All attempts share these values, and what one
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from node.domain.recipes import Recipe, amounts
 from node.planner.kitchen import fillable_pots, only_dishes
@@ -17,24 +17,23 @@ class Candidate:
     """A recipe with all that stays the same while meals are planned.
 
     `number` is its place among them, in the alphabet's order. `pot` is the smallest and `most` the largest number of
-    portions, `pot_needs` what the smallest takes of each item, thousandths. `eaters` are the classes that can eat it,
-    by their place in the snapshot, and `only_for` those of them without another dish.
+    portions. `eaters` are the classes that can eat it, by their place in the snapshot, and `only_for` those of them
+    without another dish. `known_needs` remembers what `needs` worked out.
     """
 
     number: int
     recipe: Recipe
     pot: int
     most: int
-    pot_needs: dict[str, int]
     eaters: tuple[int, ...]
     only_for: frozenset[int]
-    _needs: dict[int, dict[str, int]] = field(default_factory=dict)
+    known_needs: dict[int, dict[str, int]]
 
     def needs(self, portions: int) -> dict[str, int]:
         """Return what so many portions take of each item, thousandths."""
-        known = self._needs.get(portions)
+        known = self.known_needs.get(portions)
         if known is None:
-            known = self._needs[portions] = amounts(self.recipe, portions)
+            known = self.known_needs[portions] = amounts(self.recipe, portions)
         return known
 
 
@@ -54,9 +53,9 @@ def candidates(snapshot: Snapshot) -> list[Candidate]:
             recipe=pot.recipe,
             pot=pot.portions,
             most=min(pot.recipe.batch_max, pot.people),
-            pot_needs=pot.needs,
             eaters=tuple(eaten_by[name]),
             only_for=frozenset(place for place in eaten_by[name] if only.get(snapshot.classes[place].label) == name),
+            known_needs={pot.portions: pot.needs},
         )
         for number, (name, pot) in enumerate(cookable)
     ]

@@ -56,7 +56,7 @@ class _Kitchen:
         self._menus = [0] * len(snapshot.classes)
         self._users: dict[str, list[tuple[int, int]]] = {}
         for each in there:
-            for item_id, amount in each.pot_needs.items():
+            for item_id, amount in each.needs(each.pot).items():
                 self._users.setdefault(item_id, []).append((each.number, amount))
             for place in each.eaters:
                 self._menus[place] |= 1 << each.number
