@@ -22,8 +22,9 @@ EXIT_GOOD, EXIT_CHECK_FAILED, EXIT_REQUIREMENT_MISSING = 0, 1, 3
 ROOT = Path(__file__).resolve().parent.parent
 # Python without the ending: the linter only finds them when they are named.
 SCRIPTS_WITHOUT_SUFFIX = ("deploy/make-starter",)
-# The smallest computer this is checked on has two cores; more workers than cores make the process tests slower.
-WORKERS = 2
+# The smallest computer this is checked on has two cores. Tests with real processes mostly wait, so one worker more than
+# cores keeps both busy; a worker that has nothing left takes from another, since the longest test takes minutes.
+WORKERS, SHARING = 3, "worksteal"
 
 
 class Component(NamedTuple):
@@ -125,7 +126,7 @@ def run_checks(options: argparse.Namespace, missing: list[Component]) -> int:
     results = {name: checked(name, command, environment) for name, command in static_checks(cache).items()}
     with tempfile.TemporaryDirectory(prefix="larder-test-") as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-n", str(WORKERS), f"--junitxml={report}"]
+        command = [sys.executable, "-m", "pytest", "-n", str(WORKERS), "--dist", SHARING, f"--junitxml={report}"]
         command += ["-m", "not slow"] if options.quick else []
         command += ["-o", f"cache_dir={cache / 'pytest'}"] if cache else []
         results["tests"] = checked("tests", [*command, *options.pytest], environment)
