@@ -218,6 +218,8 @@ class _Session:
                 self._timers[effect.name] = effect.at_s
             case fx.PeerHeard():
                 self._heard(effect)
+            case fx.CaughtUp():
+                self._seen.caught_up(effect.origin)
             case fx.PeerLeft():
                 self._seen.left(effect.origin)
             case fx.Dropped():

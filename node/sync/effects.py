@@ -202,6 +202,12 @@ class PeerLeft(NamedTuple):
     origin: bytes
 
 
+class CaughtUp(NamedTuple):
+    """We have now all that this peer's last beacon had beyond us. Display only."""
+
+    origin: bytes
+
+
 class Dropped(NamedTuple):
     """Something was not taken: why (a fixed word), and whose topic it came on where that is known."""
 
@@ -209,4 +215,4 @@ class Dropped(NamedTuple):
     publisher: bytes | None
 
 
-Effect = Persist | Load | Publish | SetTimer | PeerHeard | PeerLeft | Dropped
+Effect = Persist | Load | Publish | SetTimer | PeerHeard | PeerLeft | CaughtUp | Dropped

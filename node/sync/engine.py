@@ -417,7 +417,7 @@ class Engine:
     def _move_heads(self, states: Mapping[bytes, StreamState], now_s: float) -> list[bytes]:
         moved = self._heads.move(states)
         if moved:
-            self._peers.moved(moved, self._heads)
+            self._out.extend(fx.CaughtUp(origin) for origin in self._peers.moved(moved, self._heads))
             self._pulls.look_again(now_s)
             self._tell(now_s)
         return moved

@@ -183,8 +183,9 @@ class Peers:
         """Tell whether anybody is ahead of us anywhere."""
         return bool(self._claimers)
 
-    def moved(self, streams: Iterable[bytes], heads: Heads) -> None:
-        """Forget what we have caught up with."""
+    def moved(self, streams: Iterable[bytes], heads: Heads) -> list[bytes]:
+        """Forget what we have caught up with, and return the members who are ahead of us nowhere any more."""
+        caught_up = []
         for origin in list(self._claimers):
             peer = self._by_origin[origin]
             for stream in streams:
@@ -195,9 +196,12 @@ class Peers:
                     peer.failures.pop(stream, None)
             if not peer.ahead:
                 self._claimers.discard(origin)
+                peer.difference = peer.difference._replace(missing_here=0)
+                caught_up.append(origin)
         if not self._claimers:
             self._names.clear()
             self.roster_streams.clear()
+        return caught_up
 
     def failed(self, peer: Peer, stream: bytes, now_s: float, rng: Random) -> None:
         """Remember that a peer did not give what it claims of a stream."""

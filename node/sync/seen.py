@@ -47,6 +47,12 @@ class Seen:
         peer = self._peers.setdefault(said.origin, _Peer(said, boottime_ms, now_s))
         peer.said, peer.boottime_ms, peer.heard_s, peer.has_left = said, boottime_ms, now_s, False
 
+    def caught_up(self, origin: bytes) -> None:
+        """Note that nothing of what a market had is missing here any more."""
+        if origin in self._peers:
+            peer = self._peers[origin]
+            peer.said = peer.said._replace(missing_here=0)
+
     def left(self, origin: bytes) -> None:
         """Note that a broker says a market is gone. Display only."""
         if origin in self._peers:

@@ -6,9 +6,7 @@ from itertools import pairwise
 
 from node.sync import effects as fx
 from node.sync.effects import FreeSpace, Kind
-from node.sync.messages import (
-    build_topic,
-)
+from node.sync.messages import build_topic, encode_frames
 from tests.node.sync.bench import GROUP, OURS, Bench, claim, heard, published, questions
 
 
@@ -138,3 +136,13 @@ def test_a_stream_is_named_only_once_it_has_a_block_of_its_owner() -> None:
     frame = bench.store.append(bench.key, new, b"opened")
     bench.tell(fx.Appended((frame,), {new: bench.store.states[new]}, new))
     assert new in published(bench.after(40), Kind.HEAD)[-1].payload
+
+
+def test_what_a_peer_had_beyond_us_is_said_to_be_here_as_soon_as_it_is() -> None:
+    bench = Bench()
+    member = bench.members[0]
+    frames = member.seal(2)
+    assert heard(bench.hear(member))[0].missing_here == 2
+    effects = bench.receive(member, Kind.BLOCKS, encode_frames(frames)) + bench.after(1)
+    assert fx.CaughtUp(member.key.origin) in effects
+    assert fx.CaughtUp(bench.members[1].key.origin) not in effects
