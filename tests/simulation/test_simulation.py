@@ -81,11 +81,11 @@ def test_a_forked_stream_costs_a_few_questions_and_holds_nothing_else_up() -> No
     world = World(13, 3, Knobs())
     world.run(5)
     cloned, one, two = world.nodes
-    cloned.stream = bytes(8)
+    cloned.stream = b"cloned!!"
     for node, blocks in ((one, 2), (two, 4)):
         # A cloned card: the same key writes the same numbers of the same stream twice.
         frames = [node.store.append(cloned.key, cloned.stream, b"%d" % blocks) for _ in range(blocks)]
-        world._tell(node, fx.Appended(tuple(frames), {bytes(8): node.store.states[bytes(8)]}, node.stream))
+        world._tell(node, fx.Appended(tuple(frames), {cloned.stream: node.store.states[cloned.stream]}, node.stream))
     before = world.sent["pull"]
     world.run(3_600)
     assert world.sent["pull"] - before < 3 * 30
