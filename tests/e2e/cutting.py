@@ -5,6 +5,7 @@ Not the model of a cut (tests/faults/power.py) and not the judge. Processes that
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -90,12 +91,20 @@ def bridge_until(run: Run, ports: Path, heard: Path, count: int) -> None:
     options = ("--data", str(run.data), "--ports", f"{ports}/*", "--commit-interval-s", "1")
     command = [sys.executable, "-m", "firmware_bridge.main", *options, "--alarm-above", HOT_ABOVE]
     with running(command, run.environment) as bridge:
+        # All may be acknowledged from a run before; a program that is still starting cannot be ended cleanly.
+        heartbeat = run.data / "run" / "bridge.json"
+        until(lambda: is_of(heartbeat, bridge.pid), what="larder-bridge is at work", deadline_s=DEADLINE_S)
         until(
             lambda: acknowledged_before(heard.read_text().splitlines()) >= count,
             what=f"{count} records are acknowledged",
             deadline_s=DEADLINE_S,
         )
         end(bridge)
+
+
+def is_of(heartbeat: Path, pid: int) -> bool:
+    """Tell whether a heartbeat is there and was written by this process."""
+    return heartbeat.exists() and bool(json.loads(heartbeat.read_bytes())["pid"] == pid)
 
 
 def acknowledged_before(lines: list[str]) -> int:
