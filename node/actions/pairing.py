@@ -6,11 +6,8 @@ one group only after a person at each of them said yes to the same 6 digits.
 
 from __future__ import annotations
 
-import os
-from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import pbkdf2_hmac
 
 import msgspec
 
@@ -22,14 +19,10 @@ from node.ledger.append import append_to_roster
 from node.ledger.block import Signer
 from node.ledger.card import Card, Meeting, check_digits, meeting
 from node.ledger.events import ROLE_MARKET, MemberEnrolled
+from node.ledger.logins import password_hash
 from node.ledger.roster import load_roster, retired_members
 from node.ledger.store import Transaction
 
-# What mosquitto's own mosquitto_passwd writes: PBKDF2-HMAC-SHA512, 101 rounds, 12 bytes of salt, 64 of hash. So few
-# rounds are enough for a secret of 32 random bytes, which nobody guesses.
-_ROUNDS = 101
-_SALT_BYTES = 12
-_HASH_BYTES = 64
 # Roster events named as seen by an enrolment or a retirement.
 SEEN_MAX = 64
 
@@ -116,13 +109,6 @@ def roster_dots(tx: Transaction) -> list[Dot]:
         (SEEN_MAX,),
     )
     return [Dot(*row) for row in rows.fetchall()]
-
-
-def password_hash(secret: str) -> str:
-    """Return a broker password as mosquitto keeps it (`$7$`, mosquitto_passwd of mosquitto 2)."""
-    salt = os.urandom(_SALT_BYTES)
-    hashed = pbkdf2_hmac("sha512", secret.encode("ascii"), salt, _ROUNDS, _HASH_BYTES)
-    return f"$7${_ROUNDS}${b64encode(salt).decode('ascii')}${b64encode(hashed).decode('ascii')}"
 
 
 def _check_may_pair(tx: Transaction, theirs: Card) -> None:

@@ -5,13 +5,13 @@ Not the steps (`transfers`).
 
 from __future__ import annotations
 
-import re
 import sqlite3
 
 import msgspec
 
 from node.cli.sentences import name_text
 from node.clock import ClockQuality, Moment
+from node.domain.celsius import parse_celsius
 from node.domain.words import UNIT_WORDS
 from node.errors import N_, Refused
 from node.language import _
@@ -24,7 +24,6 @@ from node.tui.sentences import quantity_text
 from node.tui.text import age_text, temperature_text
 
 TYPED_CELLS = 40
-_CELSIUS = re.compile(r"(-?)([0-9]{1,3})(?:[.,]([0-9]{1,3}))?\s*[cC]?\Z")
 # The word before each line: what it is to us.
 WAY_WORDS = {"in": N_("in"), "out": N_("out")}
 
@@ -75,19 +74,7 @@ def known_market(connection: sqlite3.Connection, typed: str) -> Member:
 
 def read_celsius(typed: str | None) -> int | None:
     """Read a typed temperature in degrees Celsius as thousandths; None stays None. Raises Refused."""
-    if typed is None:
-        return None
-    match = _CELSIUS.match(typed.strip())
-    if match is None:
-        raise Refused(
-            "temperature.unreadable",
-            N_("'{text}' is not a temperature."),
-            N_("Type degrees Celsius, such as 4.2 or -18."),
-            text=safe_text(typed, TYPED_CELLS),
-        )
-    sign, whole, part = match.groups()
-    milli_c = int(whole) * 1000 + int((part or "").ljust(3, "0"))
-    return -milli_c if sign else milli_c
+    return None if typed is None else parse_celsius(typed)
 
 
 def transfer_answer(row: TransferRow) -> TransferAnswer:

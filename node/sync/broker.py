@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from node.errors import N_, LocalFault
+from node.ledger.logins import password_hash
 from node.ledger.names import node_id
 from node.ledger.read import open_reader
 from node.ledger.seal import group_id
 from node.places import Places
 from node.sync.certificates import ensure_certificate, write_whole
-from node.sync.rights import acl_text, is_hash, password_hash
+from node.sync.rights import acl_text, is_hash
 
 SHIPPED_CONFIG = Path(__file__).parents[2] / "deploy" / "mosquitto" / "larder.conf"
 # A market has tens of peers; the broker takes 64 connections.

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hmac
 import re
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Iterable
-from hashlib import blake2b, pbkdf2_hmac
+from hashlib import pbkdf2_hmac
 from typing import NamedTuple
 
 # Below `larder/1/<group>/`. `%u` is the user's own node id, `+` any one level.
@@ -18,12 +18,8 @@ PEER_READS = ("head/+", "blk/+", "bye/+", "pull/+/%u", "pull/+/any", "give/+/%u"
 PEER_WRITES = ("head/%u", "blk/%u", "bye/%u", "pull/%u/+", "give/%u/+")
 OWNER_READS_AND_WRITES = "#"
 
-# The format of mosquitto's password file: PBKDF2 with SHA-512. The secrets have 256 bits, so the count of 101 that
-# mosquitto_passwd itself uses is enough; it runs in the broker at each login.
-HASH_ITERATIONS = 101
+# A hash in a password file is checked by the broker at each login; one of more rounds than this is not ours.
 HASH_ITERATIONS_MAX = 100_000
-SALT_BYTES = 12
-HASH_BYTES = 64
 _HASH = re.compile(r"\$7\$([0-9]{1,6})\$([A-Za-z0-9+/=]{4,88})\$([A-Za-z0-9+/=]{86,90})", re.ASCII)
 _NODE_ID = re.compile(r"[a-z2-7]{26}", re.ASCII)
 
@@ -97,17 +93,6 @@ def covers(topic_filter: str, topic: str) -> bool:
         if number >= len(levels) or level not in ("+", levels[number]):
             return False
     return len(wanted) == len(levels)
-
-
-def password_hash(secret: str) -> str:
-    """Return a secret as a password file holds it.
-
-    The salt comes from the secret, which has 256 random bits: the same secret gives the same line, and a file that does
-    not change is not written again.
-    """
-    salt = blake2b(secret.encode(), digest_size=SALT_BYTES, person=b"larder/salt").digest()
-    digest = pbkdf2_hmac("sha512", secret.encode(), salt, HASH_ITERATIONS, HASH_BYTES)
-    return f"$7${HASH_ITERATIONS}${b64encode(salt).decode()}${b64encode(digest).decode()}"
 
 
 def is_hash(text: str) -> bool:

@@ -16,12 +16,13 @@ from node.actions.cards import CARD_AGE_MS_MAX, build_card, make_card, open_card
 from node.actions.ids import new_action_id
 from node.actions.items import set_par
 from node.actions.keeping import open_market, rebuild
-from node.actions.pairing import add_peer, forget, password_hash
+from node.actions.pairing import add_peer, forget
 from node.actions.retiring import retire
 from node.actions.undo import undo
 from node.errors import NeedsYes, Refused
 from node.ledger.block import Signer
 from node.ledger.card import Meeting
+from node.ledger.logins import password_hash
 from node.ledger.read import find_items, stock, today_totals
 from node.ledger.read.members import member_keys, member_named, members
 from node.ledger.receive import receive_blocks

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
+from node.ledger.logins import password_hash
 from node.ledger.names import node_id, origin_of
 from node.ledger.read import market, open_reader
 from node.ledger.store import MarketStore
 from node.places import Places
 from node.sync.broker import broker_files, prepare
-from node.sync.rights import password_hash
 from tests.components import need_program
 
 WITHIN_S = 30.0

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.actions.keeping import open_market
+from node.ledger.logins import password_hash
 from node.ledger.read import open_reader
 from node.places import Places
 from node.sync.broker import broker_files, own_secret, prepare, reload_broker, write_rights
@@ -22,7 +23,6 @@ from node.sync.rights import (
     is_hash,
     is_secret_of,
     owner_rights,
-    password_hash,
     peer_rights,
     read_acl,
     topic_root,
