@@ -26,6 +26,8 @@ from node.ledger.store import Transaction
 REASON_CHARACTERS_MAX = 120
 DISHES_PER_PLAN_MAX = 100
 ITEMS_PER_DISH_MAX = 64  # the codec's bound on a list
+# More than this many times what was planned is a slip of a finger, not a full house.
+PORTIONS_FACTOR_MAX = 2
 
 
 class DishToPlan(NamedTuple):
@@ -115,12 +117,13 @@ def cook_dish(
     if found.cooked_portions is not None:
         raise Refused("dish.cooked", N_("That dish was cooked already."), N_("Nothing was changed."))
     count = found.portions if portions is None else portions
-    if not 0 < count <= found.portions * 2:
+    if not 0 < count <= found.portions * PORTIONS_FACTOR_MAX:
         raise Refused(
             "dish.portions",
             N_("That is not a number of portions of this dish, which was planned for {planned}."),
-            N_("Type how many were cooked."),
+            N_("Type how many were cooked, from 1 to {most}. Where none was, withdraw the plan."),
             planned=found.portions,
+            most=found.portions * PORTIONS_FACTOR_MAX,
         )
     takes, missing = _takes(tx, {name: -(-milli * count // found.portions) for name, milli in found.items.items()})
     if missing and "dish.beyond_on_hand" not in yes:

@@ -11,6 +11,7 @@ from node.domain.allergens import ALLERGENS
 from node.domain.diets import DIET_WORDS, Need
 from node.domain.words import UNIT_WORDS
 from node.language import _, ngettext
+from node.planner.current import LATE_HOURS
 from node.planner.drafts import Draft
 from node.planner.misses import Miss
 from node.planner.score import SCORE_TERMS
@@ -32,7 +33,7 @@ class DishAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AcceptedAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A dish of the accepted plan. `cooked_portions` null: not cooked yet."""
+    """A dish of the accepted plan. `cooked_portions` null: not cooked yet. `is_late`: its day is over."""
 
     dish_id: str
     recipe_id: str
@@ -41,6 +42,7 @@ class AcceptedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     portions: int
     cooked_portions: int | None
     missing: str
+    is_late: bool
 
 
 class LackAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +92,13 @@ class PlanAnswer(msgspec.Struct, frozen=True, kw_only=True):
     planned_nothing: int
 
 
+class LinesAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the other questions about a plan print with --json: sentences."""
+
+    format: str = "larder-plan-lines/1"
+    lines: list[str]
+
+
 def plan_answer(view: PlanView, needs: list[Need]) -> PlanAnswer:
     """Return the plan for JSON: of what people leave out only for how many it is."""
     draft = view.draft
@@ -132,6 +141,7 @@ def plan_answer(view: PlanView, needs: list[Need]) -> PlanAnswer:
                 portions=row.dish.portions,
                 cooked_portions=row.dish.cooked_portions,
                 missing=row.missing,
+                is_late=row.is_late,
             )
             for row in view.accepted
         ],
@@ -203,6 +213,9 @@ def _empty_lines(draft: Draft) -> list[str]:
 def _accepted_line(row: AcceptedRow) -> str:
     if row.dish.cooked_portions is not None:
         return _("cooked {portions} {title}").format(portions=row.dish.cooked_portions, title=row.title)
+    if row.is_late:
+        late = _("to record by {hour}:00 if it was cooked: {portions} {title}, planned for {day}")
+        return late.format(hour=LATE_HOURS, portions=row.dish.portions, title=row.title, day=row.dish.day.isoformat())
     missing = _("; SHORT {what}").format(what=row.missing) if row.missing else ""
     return _("to cook {portions} {title}{missing}").format(portions=row.dish.portions, title=row.title, missing=missing)
 

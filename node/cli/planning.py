@@ -7,62 +7,44 @@ What somebody leaves out is kept in the private file alone, and no answer here s
 from __future__ import annotations
 
 from datetime import date
-from functools import partial
 
 import click
-import msgspec
 
 from node import clock
-from node.actions.plans import Cooked, withdraw_plan
-from node.cli.asking import act_after_questions
 from node.cli.desk import Desk, Writing, reading, writing
 from node.cli.options import as_json, confirmed, repeatable
 from node.cli.output import answer
-from node.cli.plan_answers import need_lines, plan_answer, plan_lines
+from node.cli.plan_answers import LinesAnswer, need_lines, plan_answer, plan_lines
+from node.cli.plan_deciding import accept_plan, acknowledge_fault, cook_dish, forget_all, made_draft, withdraw_accepted
 from node.cli.verdicts import tell_verdicts
 from node.domain.dates import parse_date
 from node.domain.diets import Need, read_needs
 from node.domain.recipes import MEALS
 from node.errors import N_, LocalFault, Refused
 from node.language import _
-from node.ledger.read.goods import item
 from node.planner.cookbook import find_recipe
-from node.planner.cooking import cook_planned
-from node.planner.drafts import Draft, forget_drafts, newest_draft, offered_draft
+from node.planner.drafts import newest_draft, offered_draft
 from node.planner.explain import Explainer
-from node.planner.making import accept_draft, keep_proposal, propose
-from node.planner.private import forget_needs, keep_needs, keep_served, load_needs, load_served
+from node.planner.making import keep_proposal, propose
+from node.planner.private import keep_needs, load_needs
 from node.planner.snapshot import all_foods
 from node.planner.view import PlanView, plan_view
-from node.planner.words import amount_text, why_lines, why_not_line, why_not_lines
+from node.planner.words import why_lines, why_not_line, why_not_lines
 from node.settings import load_settings
 
 ALL = "all"
-
-
-class LinesAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the other questions print with --json: sentences."""
-
-    format: str = "larder-plan-lines/1"
-    lines: list[str]
-
-
-class PlanDoneAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What accepting, withdrawing and cooking print with --json."""
-
-    format: str = "larder-plan-done/1"
-    saved: bool = True
-    done: str
-    plan_id: str
-    action_id: str
-    lines: list[str]
 
 
 @click.command(
     "plan",
     help=_("Plan tonight's meal from what is here: larder plan --portions 40 --without nuts=2 --without vegan=3"),
 )
-@click.option("--portions", type=click.IntRange(1, 10_000), metavar="N", help=_("Make a new plan for so many people."))
+@click.option(
+    "--portions",
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    help=_("Make a new plan for so many people; with --cook, how many portions were cooked."),
+)
 @click.option(
     "--without",
     multiple=True,
@@ -76,7 +58,12 @@ class PlanDoneAnswer(msgspec.Struct, frozen=True, kw_only=True):
 @click.option("--verdicts", is_flag=True, help=_("What became of the central planner's proposals, and why."))
 @click.option("--accept", is_flag=True, help=_("Accept the plan: its food is reserved."))
 @click.option("--withdraw", is_flag=True, help=_("Take the accepted plan back."))
-@click.option("--cook", "cook", metavar="DISH", help=_("Say that a dish of the accepted plan was cooked."))
+@click.option(
+    "--cook",
+    "cook",
+    metavar="DISH",
+    help=_("Say that a dish of the accepted plan was cooked; until noon also one of yesterday."),
+)
 @click.option("--forget", is_flag=True, help=_("Erase what people leave out, and the drafts made from it."))
 @click.option("--acknowledge", is_flag=True, help=_("Let the central planner be asked again after an allergen fault."))
 @confirmed
@@ -101,7 +88,7 @@ def plan_verb(
     action_id: bytes,
 ) -> None:
     """Make or show a plan, or do one of the things people decide about it."""
-    makes = portions is not None or bool(without) or meal is not None or day is not None
+    makes = (portions is not None and not cook) or bool(without) or meal is not None or day is not None
     chosen = [makes, why_dish, why_not_recipe, verdicts, accept, withdraw, cook, forget, acknowledge]
     if sum(1 for each in chosen if each) > 1:
         raise click.UsageError(_("one thing at a time: make a plan, ask why, accept, withdraw or cook"))
@@ -112,15 +99,15 @@ def plan_verb(
     elif verdicts:
         tell_verdicts(desk)
     elif accept:
-        _accept(desk, action_id, is_yes=yes)
+        accept_plan(desk, action_id, is_yes=yes)
     elif withdraw:
-        _withdraw(desk, action_id)
+        withdraw_accepted(desk, action_id)
     elif cook:
-        _cook(desk, cook, action_id, is_yes=yes)
+        cook_dish(desk, cook, portions, action_id, is_yes=yes)
     elif forget:
-        _forget(desk)
+        forget_all(desk)
     elif acknowledge:
-        _acknowledge(desk)
+        acknowledge_fault(desk)
     else:
         _show(desk)
 
@@ -167,7 +154,7 @@ def _answer_plan(desk: Desk, view: PlanView, needs: list[Need], *, is_named: boo
 
 def _explain(desk: Desk, dish_named: str | None, recipe_named: str | None) -> None:
     with reading(desk) as connection:
-        draft = _draft(offered_draft(connection))
+        draft = made_draft(offered_draft(connection))
         assert draft.plan is not None
         explainer = Explainer(draft.plan, draft.snapshot)
         recipes = {recipe.recipe_id: recipe for recipe in draft.snapshot.recipes}
@@ -189,113 +176,3 @@ def _explain(desk: Desk, dish_named: str | None, recipe_named: str | None) -> No
         else:
             lines = why_not_lines(explainer.why_not(find_recipe(recipes, recipe_named or "")))
     answer(desk, LinesAnswer(lines=lines), lines)
-
-
-def _draft(found: Draft | None) -> Draft:
-    if found is None or found.plan is None:
-        raise Refused("plan.none", N_("Nothing is planned."), N_("Make a plan with: larder plan --portions 40"))
-    return found
-
-
-def _accept(desk: Desk, action_id: bytes, *, is_yes: bool) -> None:
-    with writing(desk) as market:
-        draft = _draft(offered_draft(market.reader))
-        needs = load_needs(desk.places)
-        plan_id = act_after_questions(
-            market,
-            "plan",
-            lambda tx, who, said: accept_draft(
-                tx, draft, needs, action_id=action_id, who=who, keep=partial(keep_served, desk.places), yes=said
-            ),
-            is_yes=is_yes,
-        )
-        assert draft.plan is not None
-        titles = {recipe.recipe_id: recipe.title for recipe in draft.snapshot.recipes}
-        lines = [
-            _("accepted: {portions} {title}").format(portions=dish.total, title=titles[dish.recipe_id])
-            for dish in draft.plan.dishes
-        ]
-        _tell_done(desk, "accepted", str(plan_id), action_id, lines)
-
-
-def _withdraw(desk: Desk, action_id: bytes) -> None:
-    with writing(desk) as market:
-        plan = plan_view(market.reader, desk.places, clock.now()).accepted_plan
-        if plan is None:
-            raise Refused("plan.none_accepted", N_("No plan is accepted."), N_("Nothing was changed."))
-        market.act("plan", lambda tx, who: withdraw_plan(tx, action_id=action_id, who=who, plan=plan.plan_id))
-        line = _("withdrawn: the plan for {day}; what it had reserved is free").format(day=plan.day.isoformat())
-        _tell_done(desk, "withdrawn", str(plan.plan_id), action_id, [line])
-
-
-def _cook(desk: Desk, named: str, action_id: bytes, *, is_yes: bool) -> None:
-    with writing(desk) as market:
-        rows = plan_view(market.reader, desk.places, clock.now()).accepted
-        wanted = named.strip().lower()
-        found = [row for row in rows if wanted in {row.title.lower(), row.dish.recipe_id, str(row.dish.dish_id)}]
-        found = found or [row for row in rows if wanted and wanted in row.title.lower()]
-        if len({row.dish.recipe_id for row in found}) == 1:
-            # Of one dish planned twice, the one still to cook is meant.
-            found = ([row for row in found if row.dish.cooked_portions is None] or found)[:1]
-        if len(found) != 1:
-            raise Refused(
-                "dish.unknown",
-                N_("That is not one dish of the accepted plan."),
-                N_("Name one: {titles}"),
-                titles=", ".join(row.title for row in rows) or "-",
-            )
-        row = found[0]
-        avoided = [
-            each.avoid for each in load_served(desk.places, row.dish.plan_id) if each.recipe_id == row.dish.recipe_id
-        ]
-        cooked = act_after_questions(
-            market,
-            "plan",
-            lambda tx, who, said: cook_planned(
-                tx, action_id=action_id, who=who, dish=row.dish.dish_id, avoided=avoided, yes=said
-            ),
-            is_yes=is_yes,
-        )
-        lines = [
-            _("cooked: {portions} {title}").format(portions=cooked.portions, title=row.title),
-            *_taken_lines(market, cooked),
-        ]
-        _tell_done(desk, "cooked", str(row.dish.plan_id), action_id, lines)
-
-
-def _taken_lines(market: Writing, cooked: Cooked) -> list[str]:
-    lines = []
-    for take in cooked.takes:
-        found = item(market.reader, take.lot.item_id)
-        name = found.name if found else take.lot.item_id
-        lines.append(
-            _("issued {name} {amount}, lot {lot}").format(
-                name=name, amount=amount_text(take.quantity_milli, take.lot.unit), lot=take.lot.label
-            )
-        )
-    return lines
-
-
-def _forget(desk: Desk) -> None:
-    with writing(desk) as market:
-        market.act("plan", lambda tx, _who: forget_drafts(tx))
-        forget_needs(desk.places)
-        market.empty_log()
-    line = _("erased: what people leave out, and the drafts made from it")
-    answer(desk, LinesAnswer(lines=[line]), [line])
-
-
-def _acknowledge(desk: Desk) -> None:
-    # Loaded only here: no other verb needs the breakers.
-    from node.planner.central.breaker import acknowledge_allergen_fault
-
-    with writing(desk) as market:
-        was_held = market.act("plan", lambda tx, _who: acknowledge_allergen_fault(tx))
-    line = _("the central planner may be asked again") if was_held else _("there was nothing to acknowledge")
-    answer(desk, LinesAnswer(lines=[line]), [line])
-
-
-def _tell_done(desk: Desk, done: str, plan_id: str, action_id: bytes, lines: list[str]) -> None:
-    value = PlanDoneAnswer(done=done, plan_id=plan_id, action_id=action_id.hex(), lines=lines)
-    saved = [_("saved: {line}").format(line=lines[0]), *lines[1:], _("action {id}").format(id=action_id.hex())]
-    answer(desk, value, saved)

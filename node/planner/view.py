@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
-from datetime import date
 
 from node.actions.checks import judged_day
 from node.actions.requests import answered, open_requests
@@ -16,10 +15,11 @@ from node.domain.recipes import Recipe
 from node.errors import LocalFault
 from node.language import _, error_text, ngettext
 from node.ledger.read.goods import Item, item
-from node.ledger.read.plans import AcceptedDish, AcceptedPlan, accepted_plans, item_stock
+from node.ledger.read.plans import AcceptedDish, AcceptedPlan, item_stock
 from node.places import Places
 from node.planner.central.health import read_planner_health
 from node.planner.cookbook import all_recipes
+from node.planner.current import current_plans, is_late, is_open
 from node.planner.drafts import CENTRAL, Draft, is_accepted_since, newest_draft, offered_draft
 from node.planner.explain import Explainer
 from node.planner.misses import Miss, nearest_misses
@@ -47,11 +47,15 @@ class DishRow:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedRow:
-    """One dish of an accepted plan: cooked or not, and what it needs beyond what is here."""
+    """One dish of an accepted plan: cooked or not, and what it needs beyond what is here.
+
+    `is_late`: its day is over, so it reserves nothing; that it was cooked can still be recorded.
+    """
 
     dish: AcceptedDish
     title: str
     missing: str
+    is_late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +91,17 @@ def plan_view(connection: sqlite3.Connection, places: Places, moment: Moment, dr
     items = _Items(connection)
     missing = {item_id: each.short_milli for item_id, each in item_stock(connection, today).items() if each.short_milli}
     short = tuple(items.amount(item_id, milli) for item_id, milli in sorted(missing.items()))
-    current = _current_plans(connection, today)
+    current = current_plans(connection, moment)
     # The one to withdraw: the newest with a dish still to cook.
-    plan = next((each for each in current if _is_open(each)), current[0] if current else None)
+    plan = next((each for each in current if is_open(each)), current[0] if current else None)
     accepted = tuple(
-        AcceptedRow(dish, _title(recipes, dish.recipe_id), items.missing_of(dish, missing))
+        AcceptedRow(
+            dish,
+            _title(recipes, dish.recipe_id),
+            # A late dish reserves nothing: what is short is short for somebody else.
+            "" if is_late(each, moment) else items.missing_of(dish, missing),
+            is_late(each, moment),
+        )
         for each in reversed(current)
         for dish in each.dishes
     )
@@ -162,18 +172,6 @@ def _is_waiting(connection: sqlite3.Connection) -> bool:
 def _last_answer(connection: sqlite3.Connection) -> str:
     row = connection.execute("SELECT id FROM request WHERE kind = 'plan' ORDER BY id DESC LIMIT 1").fetchone()
     return (answered(connection, row[0]) or "") if row else ""
-
-
-def _current_plans(connection: sqlite3.Connection, today: date | None) -> list[AcceptedPlan]:
-    """Return the accepted plans that are not withdrawn and whose day is not over, the newest first."""
-    plans = [plan for plan in accepted_plans(connection) if not plan.is_withdrawn]
-    if today is None:
-        return plans[:1]  # nobody can say which days are over
-    return [plan for plan in plans if plan.day >= today]
-
-
-def _is_open(plan: AcceptedPlan) -> bool:
-    return any(dish.cooked_portions is None for dish in plan.dishes)
 
 
 def _row(explainer: Explainer, draft: Draft, dish: PlannedDish) -> DishRow:

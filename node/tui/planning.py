@@ -5,21 +5,24 @@ Not the planner and not the rules (`node.planner.making`, `node.planner.cooking`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from node.actions.plans import withdraw_plan
-from node.errors import N_
+from node.errors import N_, Refused
 from node.language import _
 from node.ledger.read.plans import AcceptedDish, AcceptedPlan
 from node.places import Places
 from node.planner.cooking import cook_planned
 from node.planner.drafts import Draft
-from node.planner.making import accept_draft
+from node.planner.making import PEOPLE_MAX, accept_draft
 from node.planner.private import keep_served, load_needs, load_served
 from node.planner.view import AcceptedRow
 from node.text import safe_text
 from node.tui.deciding import Decisions
+from node.tui.dialogs.ask_words import AskWords
+from node.tui.dialogs.choose import choose_dish
 from node.tui.sentences import NAME_CELLS
 
 if TYPE_CHECKING:
@@ -71,15 +74,36 @@ class PlanDecisions:
                 lambda _nothing: app.front.say(_("Withdrawn; what it had reserved is free.")),
             )
 
+    async def cook_one_of(self, rows: Sequence[AcceptedRow]) -> None:
+        """Ask which dish was cooked, where there are several, and record it."""
+        place: int | None = 0
+        if len(rows) > 1:
+            place = await self._app.push_screen_wait(choose_dish(rows))
+        if place is not None:
+            await self.cook(rows[place])
+
     async def cook(self, row: AcceptedRow) -> None:
-        """Record that a dish was cooked: its food leaves the stock."""
+        """Record that a dish was cooked, and for how many: its food leaves the stock."""
         app, dish = self._app, row.dish
         title = safe_text(row.title, NAME_CELLS)
+        typed = await app.push_screen_wait(
+            AskWords(
+                _("How many portions of {title} were cooked? Planned were {portions}; Enter alone takes that.").format(
+                    title=title, portions=dish.portions
+                ),
+                _("Portions"),
+                may_be_empty=True,
+                check=_portions,
+            )
+        )
+        if typed is None:
+            return
+        portions = _portions(typed) if typed else dish.portions
         if await self._decisions.sure(
             N_("Was {title} cooked, {portions} portions?"),
             N_("Its food leaves the stock, first expired first."),
             title=title,
-            portions=dish.portions,
+            portions=portions,
         ):
             self._decisions.write(
                 _("cook {title}").format(title=title),
@@ -89,10 +113,22 @@ class PlanDecisions:
                     who=app.who,
                     dish=dish.dish_id,
                     avoided=_avoided(app.places, dish),
+                    portions=portions,
                     yes=yes,
                 ),
                 lambda cooked: app.front.say(_("Cooked {count} portions.").format(count=cooked.portions)),
             )
+
+
+def _portions(typed: str) -> int:
+    if not (typed.isascii() and typed.isdigit() and 0 < int(typed[:9]) <= PEOPLE_MAX):
+        raise Refused(
+            "dish.portions_typed",
+            N_("That is not a whole number of portions."),
+            N_("Type how many were cooked, from 1 to {most}."),
+            most=PEOPLE_MAX,
+        )
+    return int(typed)
 
 
 def _avoided(places: Places, dish: AcceptedDish) -> list[tuple[str, ...]]:

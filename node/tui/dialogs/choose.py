@@ -12,6 +12,7 @@ from textual.widgets import DataTable
 from node.domain.lots import DateState, Lot, date_state
 from node.language import N_, _
 from node.ledger.read import Item
+from node.planner.view import AcceptedRow
 from node.text import safe_text
 from node.tui.dialogs.base import DIALOG_CELLS, Dialog
 from node.tui.sentences import NAME_CELLS, date_text, lot_name, quantity_text
@@ -62,6 +63,16 @@ def choose_item(items: Sequence[Item]) -> Choose:
 def choose_market(question: str, names: Sequence[str]) -> Choose:
     """Ask which of several markets is meant."""
     return Choose(question, [Column(_("Market"), 60)], [(name,) for name in names])
+
+
+def choose_dish(rows: Sequence[AcceptedRow]) -> Choose:
+    """Ask which of several dishes of accepted plans is meant."""
+    columns = [Column(_("Dish"), 40), Column(_("Portions"), 9), Column(_("Planned for"), 12)]
+    return Choose(
+        _("Which dish was cooked?"),
+        columns,
+        [(safe_text(row.title, NAME_CELLS), str(row.dish.portions), row.dish.day.isoformat()) for row in rows],
+    )
 
 
 def choose_lot(question: str, lots: Sequence[Lot], today: date | None) -> Choose:

@@ -99,7 +99,7 @@ class PlanScreen(FactScreen):
                 steps.add("accept_plan")
             if view.accepted_plan is not None:
                 steps.add("withdraw_plan")
-            if self._to_cook() is not None:
+            if self._to_cook():
                 steps.add("cook")
             if self._page.other is not None:
                 steps.add("other_plan")
@@ -164,10 +164,10 @@ class PlanScreen(FactScreen):
             self.app.in_background(partial(self._deciding.withdraw, plan), "dialog")
 
     def do_cook(self) -> None:
-        """Say that the selected dish of the accepted plan was cooked; asks."""
-        row = self._to_cook()
-        if row is not None:
-            self.app.in_background(partial(self._deciding.cook, row), "dialog")
+        """Say that the selected dish was cooked, or another one of an accepted plan; asks."""
+        rows = self._to_cook()
+        if rows:
+            self.app.in_background(partial(self._deciding.cook_one_of, rows), "dialog")
 
     def do_other(self) -> None:
         """Show the other plan: the central planner's, or the one made here."""
@@ -261,14 +261,17 @@ class PlanScreen(FactScreen):
         self.query_one("#portions", Input).value = fields.get("portions", "")
         self.say(_("Here is what was typed before."))
 
-    def _to_cook(self) -> AcceptedRow | None:
-        """Return the dish of the accepted plan that is selected and not cooked yet."""
+    def _to_cook(self) -> tuple[AcceptedRow, ...]:
+        """Return the dish that is selected, if it is to cook; where another plan is shown, all that are to cook."""
+        if self._page is None:
+            return ()
+        view = self._page.view
+        rows = tuple(row for row in view.accepted if row.dish.cooked_portions is None)
         key = self.query_one("#dishes", MarkedTable).selected_key
-        if self._page is None or not self._page.view.is_accepted or key is None:
-            return None
-        recipe_id = self._page.view.rows[int(key)].dish.recipe_id
-        rows = [row for row in self._page.view.accepted if row.dish.recipe_id == recipe_id]
-        return next((row for row in rows if row.dish.cooked_portions is None), None)
+        if not view.is_accepted or key is None:
+            return rows
+        recipe_id = view.rows[int(key)].dish.recipe_id
+        return tuple(row for row in rows if row.dish.recipe_id == recipe_id)[:1]
 
     def _draft(self) -> Draft | None:
         return self._page.view.draft if self._page is not None else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from node.clock import Moment
 from node.errors import N_
 from node.language import _, ngettext
+from node.planner.current import LATE_HOURS
 from node.planner.drafts import CENTRAL, Draft
 from node.text import safe_text
 from node.tui.plan_queries import PlanPage
@@ -124,6 +125,9 @@ def _empty_line(draft: Draft) -> str:
 def _accepted_line(page: PlanPage) -> str:
     plan = page.view.accepted_plan
     assert plan is not None
+    if any(row.is_late and row.dish.plan_id == plan.plan_id for row in page.view.accepted):
+        late = _("{day} is over; until {hour}:00 i records what was cooked then.")
+        return late.format(day=plan.day.isoformat(), hour=LATE_HOURS)
     if page.view.is_accepted:
         return _("ACCEPTED for {day}: its food is reserved. x withdraws it.").format(day=plan.day.isoformat())
     dishes = ", ".join(f"{row.dish.portions} {safe_text(row.title, DISH_CELLS)}" for row in page.view.accepted)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
 from contextlib import closing
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 
+from node import clock
 from node.actions.keeping import open_market
+from node.clock import ClockQuality
 from node.places import Places
 from node.planner.central.health import PlannerHealth, write_planner_health
 from node.planner.central.judge import judge
@@ -106,6 +110,42 @@ def test_a_plan_is_accepted_cooked_and_taken_out_of_the_stock(kitchen: Places) -
     assert answer(kitchen, "plan")["accepted"][0]["cooked_portions"] == 20
     assert refusal(kitchen, "plan", "--cook", dish["title"])["error"] == "dish.cooked"
     assert refusal(kitchen, "plan", "--withdraw")["error"] == "plan.cooked"
+
+
+def test_fewer_portions_than_planned_are_recorded_and_less_food_leaves(kitchen: Places) -> None:
+    lines(kitchen, "plan", "--portions", "20")
+    lines(kitchen, "plan", "--accept")
+    (dish,) = answer(kitchen, "plan")["accepted"]
+    before = {row["item"]["item_id"]: row["on_hand_milli"] for row in answer(kitchen, "stock")["rows"]}
+    refused = refusal(kitchen, "plan", "--cook", dish["title"], "--portions", "41")
+    assert (refused["error"], refused["hint"].split(".")[0]) == (
+        "dish.portions",
+        "Type how many were cooked, from 1 to 40",
+    )
+    said = lines(kitchen, "plan", "--cook", dish["title"], "--portions", "10")
+    assert said[0] == f"saved: cooked: 10 {dish['title']}, planned were 20"
+    after = {row["item"]["item_id"]: row["on_hand_milli"] for row in answer(kitchen, "stock")["rows"]}
+    assert before["food/onions"] - after["food/onions"] == 375_000
+    (row,) = answer(kitchen, "plan")["accepted"]
+    assert (row["portions"], row["cooked_portions"]) == (20, 10)
+
+
+def test_a_dish_of_yesterday_is_recorded_after_midnight(kitchen: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines(kitchen, "plan", "--portions", "20")
+    lines(kitchen, "plan", "--accept")
+    (dish,) = answer(kitchen, "plan")["accepted"]
+    day = date.fromisoformat(answer(kitchen, "plan")["day"])
+    night = datetime.combine(day + timedelta(days=1), time(0, 40))
+    moment = dataclasses.replace(
+        clock.now(), today=night.date(), wall_ms=int(night.timestamp() * 1000), quality=ClockQuality.TRUSTED
+    )
+    monkeypatch.setattr(clock, "now", lambda: moment)
+    told = f"to record by 12:00 if it was cooked: 20 {dish['title']}, planned for {day.isoformat()}"
+    assert told in lines(kitchen, "plan")
+    assert [row["is_late"] for row in answer(kitchen, "plan")["accepted"]] == [True]
+    said = lines(kitchen, "plan", "--cook", dish["title"])
+    assert said[0] == f"saved: cooked: 20 {dish['title']}"
+    assert answer(kitchen, "plan")["accepted"] == []
 
 
 def test_a_plan_short_of_stock_says_so(kitchen: Places) -> None:

@@ -111,12 +111,42 @@ async def test_a_dish_of_the_accepted_plan_is_cooked_and_its_food_leaves_the_sto
         await say_yes(app)
         await settled(app)
         await press(app, "i")
-        await shows(app, "Was Carrot soup cooked,")
+        await shows(app, "How many portions of Carrot soup were cooked?")
+        await write(app, "abc")
+        await press(app, "enter")
+        await shows(app, "That is not a whole number of portions.")
+        await press(app, "backspace", "backspace", "backspace")
+        await write(app, "20")
+        await press(app, "enter")
+        await shows(app, "Was Carrot soup cooked, 20 portions?")
         await say_yes(app)
         await settled(app)
-        await shows(app, "cooked ")
-        assert rows(places, "SELECT count(*) FROM dish_cooked") == [(1,)]
+        await shows(app, "cooked 20")
+        assert rows(places, "SELECT portions FROM dish_cooked") == [(20,)]
         assert rows(places, "SELECT count(*) > 3 FROM movement WHERE kind = 3") == [(1,)]
+
+
+async def test_a_dish_is_cooked_after_midnight_also_behind_a_newer_plan(tmp_path: Path) -> None:
+    places, moments = a_kitchen(tmp_path), [a_moment()]
+    async with the_screen(places, now=lambda: moments[-1]) as app:
+        await planned(app)
+        await press(app, "enter")
+        await say_yes(app)
+        await settled(app)
+        moments.append(a_moment(later_ms=6 * 3_600_000, days_later=1))  # 01:07 of the next day
+        await press(app, "escape", "f6")
+        await shows(app, "2026-11-22 is over; until 12:00 i records what was cooked then.")
+        await press(app, "n")
+        await settled(app)
+        await shows(app, "for 2026-11-23")
+        await press(app, "i")
+        if "Which dish was cooked?" in text_of(app):
+            await press(app, "enter")
+        await shows(app, "How many portions of ")
+        await press(app, "enter")
+        await say_yes(app)
+        await settled(app)
+        assert rows(places, "SELECT count(*) FROM dish_cooked") == [(1,)]
 
 
 async def test_portions_that_were_typed_are_there_again(tmp_path: Path) -> None:
