@@ -7,7 +7,7 @@ what it was, and the log of before stays in the database, verified, as history.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -39,16 +39,8 @@ def join_group(tx: Transaction, theirs: Card, *, who: int, load_signer: Callable
     """
     roster = load_roster(tx.connection)
     before = load_writer(tx.connection)
-    _seal_all(tx, load_signer)
-    facts = _what_is_here(tx.connection, before.origin)
-    if len(facts) > FACTS_CARRIED_MAX:
-        raise Refused(
-            "join.too_much",
-            N_("This market has {count} lots and settings; at most {most} can move to another group."),
-            N_("Let the other market join this one."),
-            count=len(facts),
-            most=FACTS_CARRIED_MAX,
-        )
+    seal_all(tx, load_signer)
+    facts = what_is_here(tx.connection, before.origin)
     own_key = roster.keys[before.origin]
     tx.connection.execute(
         "INSERT INTO home_stream (stream, group_id) SELECT stream, ? FROM head WHERE true ON CONFLICT DO NOTHING",
@@ -67,14 +59,19 @@ def join_group(tx: Transaction, theirs: Card, *, who: int, load_signer: Callable
             N_("Ask for a new card: larder pair card --out FILE on the other computer."),
             name=theirs.name,
         )
-    _open_stream(tx, before.origin, before.hlc)
+    open_stream(tx, before.origin, before.hlc)
+    return say_again(tx, facts, who)
+
+
+def say_again(tx: Transaction, facts: Sequence[Fact], who: int) -> int:
+    """Append what this market had before to the stream just opened; return how many facts."""
     appender = Appender(tx)
     for fact in facts:
         appender.append(fact, who)
     return len(facts)
 
 
-def _seal_all(tx: Transaction, load_signer: Callable[[], Signer]) -> None:
+def seal_all(tx: Transaction, load_signer: Callable[[], Signer]) -> None:
     """Seal what waits: it was written in the old group and can be signed for that one only."""
     if backlog(tx.connection).event_count == 0:
         return
@@ -89,7 +86,8 @@ def _change_group(tx: Transaction, theirs: Card, own_key: bytes) -> None:
     leave_roster_stream(tx.connection)
 
 
-def _open_stream(tx: Transaction, origin: bytes, last_hlc: int) -> None:
+def open_stream(tx: Transaction, origin: bytes, last_hlc: int) -> None:
+    """Begin a new market stream under this boot and in this file."""
     writer, opening = opened(
         tx.connection,
         origin=origin,
@@ -103,8 +101,11 @@ def _open_stream(tx: Transaction, origin: bytes, last_hlc: int) -> None:
     fold(tx.connection, opening, member=origin, clock=int(tx.moment.quality))
 
 
-def _what_is_here(connection: sqlite3.Connection, us: bytes) -> list[Fact]:
-    """Return what this market says again in the other group: its fields first, then what is left of each lot."""
+def what_is_here(connection: sqlite3.Connection, us: bytes) -> list[Fact]:
+    """Return what this market says again elsewhere: its fields first, then what is left of each lot.
+
+    Raises Refused for more than FACTS_CARRIED_MAX.
+    """
     fields: list[Fact] = [
         RegisterSet(key, msgspec.msgpack.decode(value, type=RegisterValue), [])
         for key, value in connection.execute(
@@ -119,4 +120,13 @@ def _what_is_here(connection: sqlite3.Connection, us: bytes) -> list[Fact]:
             (us,),
         ).fetchall()
     ]
-    return [*fields, *lots]
+    facts = [*fields, *lots]
+    if len(facts) > FACTS_CARRIED_MAX:
+        raise Refused(
+            "join.too_much",
+            N_("This market has {count} lots and settings; at most {most} can move to another group."),
+            N_("Let the other market join this one."),
+            count=len(facts),
+            most=FACTS_CARRIED_MAX,
+        )
+    return facts

@@ -120,10 +120,12 @@ def pair_verb() -> None:
 @click.pass_obj
 def card_verb(desk: Desk, out: Path | None, is_qr: bool) -> None:
     """Make the card and say how it reaches the other market."""
+    from node.actions.binding import bind_streams
     from node.actions.cards import make_card
 
     addresses, certificate = broker_of(desk.places)
     with writing(desk) as market:
+        market.act("pair", lambda tx, who: bind_streams(tx, who=who, load_signer=_signer_of(desk.places)))
         card = market.act("pair", lambda tx, _who: make_card(tx, addresses=addresses, certificate=certificate))
     text = encode_card(card)
     if out is not None:
@@ -142,12 +144,14 @@ def card_verb(desk: Desk, out: Path | None, is_qr: bool) -> None:
 @click.pass_obj
 def add_verb(desk: Desk, file: str, out: Path | None, yes: bool) -> None:
     """Pair with the market of a card, after a yes to the digits."""
+    from node.actions.binding import bind_streams
     from node.actions.cards import build_card, open_card
     from node.actions.pairing import add_peer
 
     theirs = decode_card(_read_card(file))
     addresses, certificate = broker_of(desk.places)
     with writing(desk) as market:
+        market.act("pair", lambda tx, who: bind_streams(tx, who=who, load_signer=_signer_of(desk.places)))
         fresh = build_card(market.reader, clock.now(), addresses=addresses, certificate=certificate)
         done = act_after_questions(
             market,

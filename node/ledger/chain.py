@@ -21,6 +21,7 @@ from node.ledger.names import group_of, origin_of
 from node.ledger.roster import Roster, cutoffs, load_roster, no_market_row, retired_members
 from node.ledger.schema import make_derived_tables_again, migrate
 from node.ledger.seal import pending_event
+from node.ledger.streams import check_own_opening, opening_of
 from node.ledger.tables import check_derived, check_file, check_schema
 
 Progress = Callable[[int, int], None]
@@ -49,6 +50,7 @@ def verify(connection: sqlite3.Connection, *, progress: Progress | None = None) 
     """Check the whole ledger of an open market. Raises LocalFault that names the first thing that is not right."""
     check_file(connection)
     blocks = sealed = 0
+    (us,) = connection.execute("SELECT origin FROM writer WHERE id = 1").fetchone() or (b"",)
     (total,) = connection.execute("SELECT count(*) FROM block").fetchone()
     roster = _checked_roster(connection)
     home = _home_streams(connection)
@@ -61,6 +63,8 @@ def verify(connection: sqlite3.Connection, *, progress: Progress | None = None) 
             if block.header.origin != origin or block.header.stream != stream:
                 raise _bad_block(place, "owner")
             _check_summary(connection, place, block)
+            if place.n == 0:
+                _check_opening(place, block, us)
             count, events, last_hash = count + 1, events + block.header.event_count, block.block_hash
             blocks += 1
             if progress is not None:
@@ -162,6 +166,15 @@ def _checked(
         raise _bad_block(place, error.check) from error
     _read(place, frame)
     return block
+
+
+def _check_opening(place: _Place, block: Block, us: bytes) -> None:
+    _block, body = _read(place, block.frame)
+    check = check_own_opening if block.header.origin == us else opening_of
+    try:
+        check(body, block.header.origin, place.stream)
+    except BlockRefused as error:
+        raise _bad_block(place, error.check) from error
 
 
 def _home_streams(connection: sqlite3.Connection) -> dict[bytes, bytes]:

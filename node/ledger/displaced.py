@@ -16,7 +16,7 @@ from node.domain.lots import Dot
 from node.ledger.append import Appender, append_to_roster
 from node.ledger.block import Block
 from node.ledger.codec import Body
-from node.ledger.events import BY_NUMBER, BY_VALUE, Event, Fact, StreamOpened
+from node.ledger.events import BY_NUMBER, BY_VALUE, Event, Fact, StreamOpened, StreamOpenedUnbound
 from node.ledger.store import Transaction
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -63,7 +63,7 @@ def say_again(tx: Transaction, displaced: list[Displaced]) -> int:
     for one in sorted(displaced, key=lambda part: not part.is_roster):
         appender = None if one.is_roster else Appender(tx)
         for event in one.events:
-            if isinstance(event.fact, StreamOpened):
+            if isinstance(event.fact, StreamOpened | StreamOpenedUnbound):
                 continue
             if appender is None:
                 names[event.dot] = append_to_roster(tx, _renamed(event.fact, names), event.who).dot

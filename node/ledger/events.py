@@ -28,13 +28,23 @@ class StreamHead(NamedTuple):
     block_hash: bytes
 
 
-class StreamOpened(msgspec.Struct, frozen=True, array_like=True):
-    """A stream begins. The first event of every stream, written by its own node."""
+class StreamOpenedUnbound(msgspec.Struct, frozen=True, array_like=True):
+    """A stream of any name begins: the first form, still read in a market's own log and taken from nobody else."""
 
     purpose: int
     reason: int
     software: str
     previous: list[StreamHead]
+
+
+class StreamOpened(msgspec.Struct, frozen=True, array_like=True):
+    """A stream begins. The first event of every stream, by its own node: `nonce` and its origin make the name."""
+
+    purpose: int
+    reason: int
+    software: str
+    previous: list[StreamHead]
+    nonce: bytes
 
 
 class Moved(msgspec.Struct, frozen=True, array_like=True):
@@ -247,6 +257,7 @@ class VerdictReached(msgspec.Struct, frozen=True, array_like=True):
 
 Fact = (
     StreamOpened
+    | StreamOpenedUnbound
     | Moved
     | LotReceived
     | LotCounted
@@ -310,7 +321,8 @@ _I, _T, _B, _V, _Q = Column.INTEGER, Column.TEXT, Column.BYTES, Column.VALUE, Co
 _REF, _REFS, _HEADS, _INTS = Column.REFERENCE, Column.REFERENCES, Column.HEADS, Column.INTEGERS
 
 EVENT_TYPES = (
-    EventType(1, 1, StreamOpened, (_I, _I, _T, _HEADS)),
+    EventType(1, 1, StreamOpenedUnbound, (_I, _I, _T, _HEADS)),
+    EventType(1, 2, StreamOpened, (_I, _I, _T, _HEADS, _B)),
     EventType(2, 1, Moved, (_REF, _I, _Q, _REF, _I, _I)),
     EventType(3, 1, LotReceived, (_T, _I, _Q, _I, _I, _I, _I, _T, _T, _REFS)),
     EventType(4, 1, LotCounted, (_REF, _Q, _Q)),

@@ -25,6 +25,7 @@ from node.ledger.events import (
     Moved,
     RegisterSet,
     StreamOpened,
+    StreamOpenedUnbound,
 )
 from node.ledger.items import ITEM_KEY_PREFIXES, item_of_key, refresh_item
 from node.ledger.plans import PLAN_FACTS, fold_plan
@@ -95,7 +96,9 @@ def fold_without_refresh(
     elif isinstance(fact, PLAN_FACTS):
         fold_plan(connection, event, fact, member=member, clock=clock)
     else:
-        assert isinstance(fact, StreamOpened)  # its head row is kept by whoever opened or received the stream
+        assert isinstance(
+            fact, StreamOpened | StreamOpenedUnbound
+        )  # its head row is kept by whoever opened or received the stream
 
 
 def fold_history(connection: sqlite3.Connection, event: Event, *, member: bytes, clock: int) -> None:

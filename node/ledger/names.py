@@ -1,4 +1,4 @@
-"""Names made from keys: origin, node id, group id, block hash. Pure hashing, no key files and no signatures."""
+"""Names made from keys: origin, node id, group id, stream. Pure hashing, no key files and no signatures."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ def node_id(origin: bytes) -> str:
 def group_of(founder_public_key: bytes, nonce: bytes) -> bytes:
     """Return the id of the group that a key founded; anyone who knows the id can check who founded it."""
     return blake2b(founder_public_key + nonce, digest_size=GROUP_BYTES).digest()
+
+
+def stream_of(origin: bytes, nonce: bytes) -> bytes:
+    """Return the name of a member's stream: nobody else can open a stream of that name, however early it is known."""
+    return blake2b(origin + nonce, digest_size=STREAM_BYTES).digest()

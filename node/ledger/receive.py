@@ -19,7 +19,7 @@ from node.ledger.bulk import Bulk
 from node.ledger.codec import Body, BodyRefused, decode_body
 from node.ledger.connection import is_of_the_disk
 from node.ledger.displaced import Displaced, say_again, take_displaced
-from node.ledger.events import MemberEnrolled, MemberRetired, StreamOpened
+from node.ledger.events import MemberEnrolled, MemberRetired
 from node.ledger.fold import fold_unknown
 from node.ledger.heads import StreamState
 from node.ledger.keys import is_signed
@@ -27,7 +27,7 @@ from node.ledger.retiring import cut_back, keep_aside
 from node.ledger.roster import Roster, cutoffs, load_roster
 from node.ledger.seal import store_block
 from node.ledger.store import Transaction
-from node.ledger.streams import leave_roster_stream, load_roster_writer
+from node.ledger.streams import leave_roster_stream, load_roster_writer, opening_of
 
 # One call is one transaction: larger ones would hold up a sale.
 BLOCKS_PER_BATCH_MAX = 50
@@ -160,7 +160,7 @@ class _Intake:
             events=head.events if head else 0,
             head_hash=head.block_hash if head else NO_BLOCK_BEFORE,
         )
-        purpose = head.purpose if head else _opened_for(body)
+        purpose = head.purpose if head else opening_of(body, header.origin, header.stream).purpose
         self._store(block, body, purpose, is_new=head is None)
 
     def _check_not_retired(self, block: Block) -> None:
@@ -291,11 +291,3 @@ def _decoded(block: Block) -> Body:
         )
     except BodyRefused as error:
         raise BlockRefused("body") from error
-
-
-def _opened_for(body: Body) -> int:
-    """Return the purpose of a stream whose first block this is. Raises BlockRefused where it does not open with it."""
-    first = body.events[0] if body.events else None
-    if first is None or first.dot.seq != 0 or not isinstance(first.fact, StreamOpened):
-        raise BlockRefused("opening")
-    return first.fact.purpose

@@ -14,9 +14,10 @@ from typing import NamedTuple
 from node import VERSION
 from node.domain.lots import Dot
 from node.domain.words import StreamPurpose, StreamReason
-from node.ledger.block import NO_BLOCK_BEFORE
-from node.ledger.events import Event, StreamHead, StreamOpened
-from node.ledger.names import STREAM_BYTES
+from node.ledger.block import NO_BLOCK_BEFORE, Block, BlockRefused, read_frame
+from node.ledger.codec import Body, decode_body
+from node.ledger.events import Event, StreamHead, StreamOpened, StreamOpenedUnbound
+from node.ledger.names import NONCE_BYTES, stream_of
 
 
 class Writer(NamedTuple):
@@ -78,11 +79,12 @@ def opened(
     purpose: StreamPurpose,
     reason: StreamReason,
 ) -> tuple[Writer, Event]:
-    """Begin a new random stream: its head row, and the event that must be its first.
+    """Begin a new stream, named by our origin and chance: its head row, and the event that must be its first.
 
     The caller appends the event. Names the heads of the node's earlier streams, so that none can be hidden.
     """
-    stream = os.urandom(STREAM_BYTES)
+    nonce = os.urandom(NONCE_BYTES)
+    stream = stream_of(origin, nonce)
     previous = [
         StreamHead(*row)
         for row in connection.execute(
@@ -95,9 +97,53 @@ def opened(
         "INSERT INTO head (stream, origin, purpose, blocks, events, hash, hlc) VALUES (?, ?, ?, 0, 0, ?, ?)",
         (stream, origin, purpose, NO_BLOCK_BEFORE, hlc),
     )
-    fact = StreamOpened(int(purpose), int(reason), VERSION, previous[-_PREVIOUS_MAX:])
+    fact = StreamOpened(int(purpose), int(reason), VERSION, previous[-_PREVIOUS_MAX:], nonce)
     return Writer(origin, stream, 1, hlc, witness), Event(Dot(stream, 0), hlc, 0, fact)
 
 
 # One stream a boot, closed ones leave the list once a checkpoint covers them; bounded by what a block may reference.
 _PREVIOUS_MAX = 64
+
+
+def opening_of(body: Body, origin: bytes, stream: bytes) -> StreamOpened:
+    """Return the event by which a stream of another market opens.
+
+    Raises BlockRefused("opening") where its first block does not begin with one, BlockRefused("binding") where the
+    stream's name was not made from its writer's: the name is somebody else's.
+    """
+    first = body.events[0] if body.events else None
+    if first is None or first.dot.seq != 0 or not isinstance(first.fact, StreamOpened):
+        raise BlockRefused("opening")
+    nonce = first.fact.nonce
+    if len(nonce) != NONCE_BYTES or stream_of(origin, nonce) != stream:
+        raise BlockRefused("binding")
+    return first.fact
+
+
+def check_own_opening(body: Body, origin: bytes, stream: bytes) -> None:
+    """Check the first block of a stream of ours; one of before names were bound may stay. Raises BlockRefused."""
+    first = body.events[0] if body.events else None
+    if first is None or first.dot.seq != 0 or not isinstance(first.fact, StreamOpenedUnbound):
+        opening_of(body, origin, stream)
+
+
+def unbound_streams(connection: sqlite3.Connection, us: bytes) -> list[bytes]:
+    """Return our own streams in this group whose names were not made from ours: the first schema's."""
+    rows = connection.execute(
+        "SELECT b.stream, b.frame FROM block b JOIN head h USING (stream) WHERE h.origin = ? AND b.n = 0"
+        " AND b.stream NOT IN (SELECT stream FROM home_stream) ORDER BY b.stream",
+        (us,),
+    )
+    return [stream for stream, frame in rows if _is_unbound(read_frame(frame))]
+
+
+def _is_unbound(block: Block) -> bool:
+    header = block.header
+    body = decode_body(
+        block.body,
+        stream=header.stream,
+        first_seq=header.first_seq,
+        count=header.event_count,
+        hlc_base=header.hlc_base,
+    )
+    return isinstance(body.events[0].fact, StreamOpenedUnbound)

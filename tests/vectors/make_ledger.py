@@ -29,7 +29,7 @@ from node.ledger.events import (
     Moved,
     RegisterSet,
     StreamHead,
-    StreamOpened,
+    StreamOpenedUnbound,
 )
 from node.ledger.keys import NodeKey, load_key
 from node.ledger.names import group_of, origin_of
@@ -49,7 +49,7 @@ def golden_events() -> list[list[Event]]:
     """Two blocks: one of every event type and shape, then a run of sales."""
     lot = Dot(STREAM, 3)
     facts = [
-        StreamOpened(0, 2, "0.1.0", [StreamHead(OTHER, 3, bytes(range(32)))]),
+        StreamOpenedUnbound(0, 2, "0.1.0", [StreamHead(OTHER, 3, bytes(range(32)))]),
         MemberEnrolled(bytes(range(32)), "Hafenstraße", 3, b"0123456789abcdef", None, []),
         RegisterSet("item/gtin/04006381333931/allergens", ["gluten", "milk"], [Dot(OTHER, 9), Dot(STREAM, 1)]),
         LotReceived("gtin/04006381333931", 0, 24_000, 20_786, None, None, None, "M-2291", "Green Dairy", []),

@@ -26,7 +26,7 @@ from node.ledger.events import (
 )
 from node.ledger.items import insert_starter_items
 from node.ledger.keys import NodeKey
-from node.ledger.names import group_of, origin_of
+from node.ledger.names import NONCE_BYTES, group_of, origin_of, stream_of
 from node.ledger.receive import BLOCKS_PER_BATCH_MAX, Intake, receive_blocks
 from node.ledger.schema import DERIVED_TABLES, migrate
 from node.ledger.seal import sealed_block
@@ -57,13 +57,24 @@ GROUP = group_of(FOUNDER.public_key, NONCE)
 FOUNDING = FOUNDER.enrolment(ROLE_MARKET | ROLE_STEWARD, NONCE)
 
 
+def nonce_of(label: bytes) -> bytes:
+    """What a test's word for a stream adds to its writer's name."""
+    return label.ljust(NONCE_BYTES, b".")
+
+
+def stream_named(author: Author, label: bytes) -> bytes:
+    """The stream that an author opens under a test's word for it."""
+    return stream_of(author.origin, nonce_of(label))
+
+
 class Chain:
     """One stream of one author, block by block. `frames` are the blocks written so far."""
 
     def __init__(
         self, author: Author, stream: bytes, purpose: StreamPurpose = StreamPurpose.MARKET, group: bytes = GROUP
     ) -> None:
-        self.author, self.stream, self.group = author, stream, group
+        self.author, self.stream, self.group = author, stream_named(author, stream), group
+        self.nonce = nonce_of(stream)
         self.purpose = purpose
         self.frames: list[bytes] = []
         self.seq = 0
@@ -81,7 +92,7 @@ class Chain:
 
     def write(self, *facts: Fact, hlc: int | None = None) -> bytes:
         """Write one block of these facts and return its frame."""
-        opening = StreamOpened(int(self.purpose), int(StreamReason.FIRST_START), "1", [])
+        opening = StreamOpened(int(self.purpose), int(StreamReason.FIRST_START), "1", [], self.nonce)
         return self.write_raw(*([opening] if not self.frames else []), *facts, hlc=hlc)
 
     def write_raw(self, *facts: Fact, hlc: int | None = None) -> bytes:
@@ -129,7 +140,7 @@ def an_observer(author: Author = OBSERVER, stream: bytes = b"our-own.") -> Itera
     connection.execute("BEGIN")
     settings = {"name": author.name, "group_id": GROUP, "founder": FOUNDER.origin, "public_key": author.public_key}
     connection.executemany("INSERT INTO setting VALUES (?, ?)", settings.items())
-    connection.execute("INSERT INTO writer VALUES (1, ?, ?, 'here')", (author.origin, stream))
+    connection.execute("INSERT INTO writer VALUES (1, ?, ?, 'here')", (author.origin, stream_named(author, stream)))
     try:
         yield Transaction(connection, a_moment(), "here")
     finally:

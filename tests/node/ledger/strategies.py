@@ -51,6 +51,7 @@ FACTS: st.SearchStrategy[Fact] = st.one_of(
         st.integers(0, 2),
         WORDS,
         st.lists(st.builds(StreamHead, STREAMS, st.integers(0, 2**31), HASHES), max_size=3),
+        st.binary(min_size=16, max_size=16),
     ),
     st.builds(
         MemberEnrolled,

@@ -13,7 +13,18 @@ from node.ledger.refusals import REFUSED_ROWS_MAX, count_refused, refusals
 from node.ledger.seen import KEEP_EVERY_MS, keep_seen
 from node.ledger.store import Transaction
 from tests.node.builders import a_moment
-from tests.node.ledger.authors import BAKERY, DAIRY, OBSERVER, Author, Chain, a_lot_fact, a_roster, an_observer, take
+from tests.node.ledger.authors import (
+    BAKERY,
+    DAIRY,
+    OBSERVER,
+    Author,
+    Chain,
+    a_lot_fact,
+    a_roster,
+    an_observer,
+    stream_named,
+    take,
+)
 
 
 def at(tx: Transaction, moment: Moment) -> Transaction:
@@ -27,7 +38,7 @@ def heard(tx: Transaction, author: Author = BAKERY, **changes: object) -> bool:
         "counter": 7,
         "clock": 2,
         "version": "1.2\x1b[2J",
-        "our_stream": b"our-own.",
+        "our_stream": stream_named(OBSERVER, b"our-own."),
         "our_blocks": 1,
         "missing_here": 3,
         "missing_there": 4,

@@ -18,7 +18,7 @@ from node.ledger import chain
 from node.ledger.append import Appender
 from node.ledger.block import MAGIC, Header, body_hash, make_block, read_frame
 from node.ledger.digest import state_digest
-from node.ledger.events import Fact, MemberRetired, Moved, RegisterSet, StreamHead
+from node.ledger.events import Fact, MemberRetired, Moved, RegisterSet, StreamHead, StreamOpened, StreamOpenedUnbound
 from node.ledger.items import par_key
 from node.ledger.read.members import members
 from node.ledger.receive import BLOCKS_PER_BATCH_MAX, FORKED_BLOCKS_PER_STREAM_MAX, receive_blocks
@@ -39,6 +39,7 @@ from tests.node.ledger.authors import (
     an_observer,
     everything,
     resigned,
+    stream_named,
     take,
     take_until_still,
 )
@@ -56,9 +57,9 @@ def test_blocks_of_members_are_stored_folded_and_counted() -> None:
         assert (first.new_blocks, first.is_roster_changed, first.refused) == (2, True, {})
         second = take(tx, *bakery.frames)
         assert (second.new_blocks, second.is_roster_changed) == (2, False)
-        state = second.heads[b"bakery-1"]
+        state = second.heads[bakery.stream]
         assert (BAKERY.origin, False, 2, 3, bakery.head_hash) == state
-        assert first.heads[b"roster-1"].is_roster
+        assert first.heads[roster.stream].is_roster
         assert tx.connection.execute("SELECT on_hand_milli FROM lot").fetchall() == [(3_000,)]
         assert [member.name for member in members(tx.connection)] == ["Observer", "Bakery", "Founder"]
 
@@ -109,8 +110,24 @@ def without_an_opening() -> bytes:
 
 def in_a_stream_of_another(intruder: Author) -> bytes:
     theirs = Chain(intruder, b"bakery-1")
+    theirs.stream = stream_named(BAKERY, b"bakery-1")
     theirs.write(a_lot_fact())
     return theirs.write(a_lot_fact())
+
+
+def under_a_name_made_by_another(intruder: Author) -> bytes:
+    squatting = Chain(intruder, b"bakery-2")
+    squatting.stream = stream_named(BAKERY, b"bakery-2")
+    return squatting.write(a_lot_fact())
+
+
+def with_an_opening_of_before() -> bytes:
+    return Chain(BAKERY, b"bakery-2").write_raw(StreamOpenedUnbound(0, 0, "1", []), a_lot_fact())
+
+
+def with_a_nonce(nonce: bytes | None) -> bytes:
+    opening = StreamOpened(0, 0, "1", [], nonce)  # type: ignore[arg-type]
+    return Chain(BAKERY, b"bakery-2").write_raw(opening, a_lot_fact())
 
 
 def with_a_wrong_body() -> bytes:
@@ -119,7 +136,7 @@ def with_a_wrong_body() -> bytes:
 
 def with_body(body: bytes) -> bytes:
     """A block of the bakery's second stream with any body, rightly signed."""
-    header = Header(BAKERY.origin, b"bakery-2", 0, 0, 1, 2, LONG_AGO, bytes(32), body_hash(body))
+    header = Header(BAKERY.origin, stream_named(BAKERY, b"bakery-2"), 0, 0, 1, 2, LONG_AGO, bytes(32), body_hash(body))
     return make_block(header, body, GROUP, BAKERY.key).frame
 
 
@@ -149,6 +166,10 @@ def hostile_frames(bakery: Chain) -> dict[str, tuple[bytes, str]]:
         "another block before": (resigned(good, BAKERY, prev=bytes(32)), "chain"),
         "no opening": (without_an_opening(), "opening"),
         "a stream of another market": (in_a_stream_of_another(DAIRY), "owner"),
+        "a stream whose name another market made": (under_a_name_made_by_another(DAIRY), "binding"),
+        "a nonce of the wrong length": (with_a_nonce(b"short"), "binding"),
+        "no nonce": (with_a_nonce(None), "body"),
+        "an opening that binds no name": (with_an_opening_of_before(), "opening"),
         "a second branch": (fork.frames[0], "fork"),
     }
 
@@ -211,10 +232,10 @@ def test_garbage_is_counted_and_nothing_else(frames: list[bytes]) -> None:
 
 
 UNHEARD_OF: list[Fact] = [
-    Moved(Dot(b"bakery-1", 1), 99, -1_000, None, 2, 0),
-    Moved(Dot(b"bakery-1", 1), 2, -(2**61), None, 2, 0),
-    Moved(Dot(b"bakery-1", 1), 2, -1_000, None, 77, 0),
-    Moved(Dot(b"bakery-1", 1), 4, -1_000, None, 2, 88),
+    Moved(Dot(stream_named(BAKERY, b"bakery-1"), 1), 99, -1_000, None, 2, 0),
+    Moved(Dot(stream_named(BAKERY, b"bakery-1"), 1), 2, -(2**61), None, 2, 0),
+    Moved(Dot(stream_named(BAKERY, b"bakery-1"), 1), 2, -1_000, None, 77, 0),
+    Moved(Dot(stream_named(BAKERY, b"bakery-1"), 1), 4, -1_000, None, 2, 88),
     msgspec.structs.replace(a_lot_fact(), unit=9),
     msgspec.structs.replace(a_lot_fact(), use_by=10**9),
     msgspec.structs.replace(a_lot_fact(), quantity_milli=2**61),
@@ -228,7 +249,9 @@ def test_a_value_no_screen_could_show_is_kept_as_not_understood(fact: Fact) -> N
     with an_observer() as tx:
         take(tx, *roster.frames, *bakery.frames)
         before = state_digest(tx.connection)
-        intake = take(tx, bakery.write(fact, fact, fact), bakery.write(a_sale_fact(Dot(b"bakery-1", 1))))
+        intake = take(
+            tx, bakery.write(fact, fact, fact), bakery.write(a_sale_fact(Dot(stream_named(BAKERY, b"bakery-1"), 1)))
+        )
         assert (intake.new_blocks, intake.refused) == (2, {})
         assert tx.connection.execute("SELECT count(*) FROM unknown_event").fetchone() == (3,)
         assert before != state_digest(tx.connection)  # the sale behind it counts
@@ -320,7 +343,7 @@ def test_a_retirement_takes_out_what_lies_beyond_it_whenever_it_arrives() -> Non
         take(late, *before, *dairy.frames, *other.frames)
         intake = take(late, retirement)
         assert (intake.new_blocks, intake.refused) == (1, {"retired": 2})
-        assert (intake.heads[b"dairy-1."].blocks, intake.heads[b"dairy-2."].blocks) == (1, 0)
+        assert (intake.heads[dairy.stream].blocks, intake.heads[other.stream].blocks) == (1, 0)
         take(at_once, *dairy.frames, *other.frames, *roster.frames)
         for node in (early, late, at_once):
             assert node.connection.execute("SELECT quantity_milli FROM lot").fetchall() == [(1_000,)]
@@ -390,7 +413,7 @@ def test_a_market_keeps_its_own_acts_when_it_learns_that_it_was_retired() -> Non
         take(tx, *roster.frames[:2], *ours.frames)
         take(tx, roster.frames[2])
         # What we had lost comes back to us all the same.
-        assert take(tx, ours.write(a_sale_fact(Dot(b"bakery-1", 1)))).refused == {}
+        assert take(tx, ours.write(a_sale_fact(Dot(stream_named(BAKERY, b"bakery-1"), 1)))).refused == {}
         assert tx.connection.execute("SELECT count(*) FROM lot").fetchone() == (1,)
         assert [member.is_retired for member in members(tx.connection) if member.is_us] == [True]
 
@@ -421,7 +444,7 @@ def test_our_pending_events_whose_names_come_back_as_others_are_said_again_under
         appender = Appender(tx)
         assert lot == appender.append(a_lot_fact(7_000), 0).dot
         sold = appender.append(a_sale_fact(lot, 500), 3)
-        appender.append(a_sale_fact(Dot(b"bakery-1", 1), 300), 0)
+        appender.append(a_sale_fact(Dot(stream_named(BAKERY, b"bakery-1"), 1), 300), 0)
         finish(tx, [sold], action_id=b"a", verb="sell", who=3)
         intake = take(tx, ours.frames[1])
         assert (intake.new_blocks, intake.refused) == (1, {"pending replaced": 3})
@@ -439,7 +462,7 @@ def test_our_pending_events_whose_names_come_back_as_others_are_said_again_under
         chain.refold(tx.connection, tx.connection)
         assert before == state_digest(tx.connection)
         new = Appender(tx).append(a_lot_fact(9_000), 0)
-        assert new.dot.stream == again.first.stream != b"bakery-1"
+        assert new.dot.stream == again.first.stream != ours.stream
         opening = tx.connection.execute("SELECT fact FROM pending WHERE stream = ? AND seq = 0", (new.dot.stream,))
         assert msgspec.msgpack.decode(opening.fetchone()[0])[1] == StreamReason.HEAD_NOT_CONFIRMED
 
