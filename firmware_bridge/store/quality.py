@@ -12,7 +12,8 @@ GOOD: Final = "GOOD"
 SUSPECT: Final = "SUSPECT"
 
 # Small integers of the tables; a number is never used again for something else.
-QUALITY_UNJUDGED, QUALITY_GOOD, QUALITY_SUSPECT = 0, 1, 2
+# Unchecked: good as far as one can see, from a line without a check sum (LINK section 5).
+QUALITY_UNJUDGED, QUALITY_GOOD, QUALITY_SUSPECT, QUALITY_UNCHECKED = 0, 1, 2, 3
 REASONS: Final = (
     "",
     "fault",
@@ -26,6 +27,15 @@ REASONS: Final = (
     "range",
     "scale",
     "no_description",
+    "slope",
+    "special",
+    "silence",
+    "unpresented",
+    "overload",
+    "underload",
+    "unstable",
+    "invalid",
+    "unit",
 )
 _CODE = {reason: code for code, reason in enumerate(REASONS)}
 

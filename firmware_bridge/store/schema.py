@@ -33,6 +33,20 @@ create table clock_sample (
 ) without rowid, strict
 """
 
+# What remains of readings that were thinned: one row for the readings of one channel in one stretch of its board's
+# uptime (start_ms, period_s long) that are of one worth (quality, reason) and read with one description (version, a
+# channel_version). Values are raw; `total` is their exact sum, so that means stay exact when rows are put together.
+THINNED_SQL = """
+create table thinned (
+    device integer not null, boot integer not null, channel integer not null, period_s integer not null,
+    start_ms integer not null, quality integer not null, reason integer not null, version integer not null,
+    first_seq integer not null, last_seq integer not null, first_ms integer not null, last_ms integer not null,
+    count integer not null, total integer not null, lowest integer not null, highest integer not null,
+    lowest_ms integer not null, highest_ms integer not null, last_value integer not null,
+    primary key (device, boot, channel, period_s, start_ms, quality, reason, version)
+) without rowid, strict
+"""
+
 
 def prepare(conn: sqlite3.Connection) -> None:
     """Make or migrate the tables of an open file. The caller has refused newer versions and set the page size.
@@ -122,6 +136,29 @@ def _make_facts(database: "Database") -> None:
     _make(database, "lost_file", "moved_to: str, noticed_us: int")
 
 
+def _make_second(database: "Database") -> None:
+    """Make version 2: other protocols, thinning, dated settings, answers, boards as clocks, damage by port."""
+    database.execute("alter table device add column protocol text not null default 'll1'")
+    database.execute(THINNED_SQL)
+    # Records before raw_seq have been looked at and were thinned or must stay; those before pressed_seq were looked at
+    # again when there was no room for what would otherwise have stayed.
+    _make(database, "thin_mark", "raw_seq: int, pressed_seq: int", key="boot")
+    # value: JSON. A version holds from noticed_us on until the next one of the same name.
+    _make(database, "setting_version", "name: str, value: str, noticed_us: int")
+    # What a board says about the time: utc_us, give or take error_us, at boottime_ms of this run of the computer.
+    _make(
+        database,
+        "clock_hint",
+        "uid: str, utc_us: int, error_us: int, host_boot_id: str, boottime_ms: int",
+        key="device",
+    )
+    _make(database, "answer", "ask_id: str, uid: str?, op: str, status: str, detail: str, answered_us: int")
+    database.execute(
+        "create table error_count (port text not null, kind text not null, count integer not null,"
+        " last_us integer not null, primary key (port, kind)) without rowid, strict"
+    )
+
+
 def _make(database: "Database", table: str, columns: str, *, key: str = "") -> None:
     """Make one strict table; `columns` reads "name: int, other: str?", where ? allows NULL. key: the table's name."""
     types: dict[str, type] = {"int": int, "str": str}
@@ -135,5 +172,5 @@ def _make(database: "Database", table: str, columns: str, *, key: str = "") -> N
     )
 
 
-STEPS = (_make_first,)
+STEPS = (_make_first, _make_second)
 assert len(STEPS) == SCHEMA_VERSION, "every version has the step that makes it"
