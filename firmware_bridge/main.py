@@ -11,21 +11,23 @@ import signal
 import sqlite3
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from firmware_bridge import clock
+from firmware_bridge.decimals import milli_from_text
 from firmware_bridge.errors import BridgeFault, LocalFault
 from firmware_bridge.language import _
-from firmware_bridge.store.commit_rule import INTERVAL_MS_DEFAULT, INTERVAL_S_MAX, INTERVAL_S_MIN
+from firmware_bridge.settings import COMMIT_INTERVAL_S_MAX, COMMIT_INTERVAL_S_MIN, BridgeSettings, load_settings
 from firmware_bridge.store.files import make_folder, take_lock
 from firmware_bridge.store.store import Store
 from firmware_bridge.supervisor import Supervisor
-from firmware_bridge.writer import AlarmBounds, Writer, milli_from_text
+from firmware_bridge.writer import AlarmBounds, Writer
 
 DATA_VARIABLE, DATA_DEFAULT = "LARDER_DATA", "/var/lib/larder"
-PORTS_DEFAULT = ("/dev/serial/by-id/*",)  # LINK section 4
+SETTINGS_INSTALLED = Path("/etc/larder/larder.toml")  # of an installed node, whose data folder has none (OPS section 3)
 UMASK = 0o007  # what the group shares, nobody else sees (OPS section 3)
 EXIT_REFUSED, EXIT_TRY_AGAIN = 1, 3
 
@@ -44,10 +46,9 @@ EXIT_REFUSED, EXIT_TRY_AGAIN = 1, 3
 @click.option("--ports", multiple=True, metavar="GLOB", help=_("Ports to look at; may be given again."))
 @click.option(
     "--commit-interval-s",
-    type=click.IntRange(INTERVAL_S_MIN, INTERVAL_S_MAX),
-    default=INTERVAL_MS_DEFAULT // 1000,
-    show_default=True,
-    help=_("Longest time an ordinary reading waits for the disk, in seconds."),
+    type=click.IntRange(COMMIT_INTERVAL_S_MIN, COMMIT_INTERVAL_S_MAX),
+    default=None,
+    help=_("Longest time an ordinary reading waits for the disk, in seconds; 5 where nothing is said."),
 )
 @click.option(
     "--alarm-above",
@@ -64,23 +65,37 @@ EXIT_REFUSED, EXIT_TRY_AGAIN = 1, 3
 def command(
     data: Path,
     ports: tuple[str, ...],
-    commit_interval_s: int,
+    commit_interval_s: int | None,
     alarm_above: tuple[str, ...],
     alarm_below: tuple[str, ...],
 ) -> None:
     """Run the bridge until SIGTERM or SIGINT."""
-    bounds = AlarmBounds(_bounds(alarm_above, "--alarm-above"), _bounds(alarm_below, "--alarm-below"))
+    above, below = _bounds(alarm_above, "--alarm-above"), _bounds(alarm_below, "--alarm-below")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_unused: stopping.set())
     try:
-        run(data, ports or PORTS_DEFAULT, commit_interval_s * 1000, bounds, stopping)
+        settings = load_settings(settings_path(data))
+        settings = replace(
+            settings,
+            ports=ports or settings.ports,
+            commit_interval_s=commit_interval_s or settings.commit_interval_s,
+            alarm_above={**settings.alarm_above, **above},
+            alarm_below={**settings.alarm_below, **below},
+        )
+        run(data, settings, stopping)
     except BridgeFault as fault:
         click.echo(f"{fault.message}\n{fault.hint}", err=True)
         sys.exit(EXIT_TRY_AGAIN if fault.is_transient else EXIT_REFUSED)
 
 
-def run(data: Path, ports: tuple[str, ...], interval_ms: int, bounds: AlarmBounds, stopping: threading.Event) -> None:
+def settings_path(data: Path) -> Path:
+    """Return where the settings of a data folder stand; those of an installed node stand in /etc/larder."""
+    own = data / "larder.toml"
+    return SETTINGS_INSTALLED if data == Path(DATA_DEFAULT) and not own.exists() else own
+
+
+def run(data: Path, settings: BridgeSettings, stopping: threading.Event) -> None:
     """Run the bridge on a data folder until `stopping` is set. Raises BridgeFault with all that stops it."""
     os.umask(UMASK)
     telemetry = data / "telemetry"
@@ -92,9 +107,10 @@ def run(data: Path, ports: tuple[str, ...], interval_ms: int, bounds: AlarmBound
     except (OSError, sqlite3.Error) as error:
         raise _folder_fault(data, error) from error
     try:
-        writer = Writer(store, clock.now, interval_ms=interval_ms, bounds=bounds)
+        bounds = AlarmBounds(dict(settings.alarm_above), dict(settings.alarm_below))
+        writer = Writer(store, clock.now, interval_ms=settings.commit_interval_s * 1000, bounds=bounds)
         beat = data / "run" / "bridge.json"
-        supervisor = Supervisor(writer, ports, beat, clock.now, clock.boottime_ms, random.Random())
+        supervisor = Supervisor(writer, settings.ports, beat, clock.now, clock.boottime_ms, random.Random())
         supervisor.run(stopping)
     except sqlite3.Error as error:
         raise LocalFault(

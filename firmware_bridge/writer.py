@@ -9,7 +9,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Protocol
 
 from firmware_bridge.clock import HostNow
@@ -22,16 +21,14 @@ from firmware_bridge.link.events import (
     TextHeard,
     UptimeHeard,
 )
-from firmware_bridge.link.messages import FLAG_EVENT, STATUS_FAULT
 from firmware_bridge.store import moves
 from firmware_bridge.store.commit_rule import INTERVAL_MS_DEFAULT, CommitRule
-from firmware_bridge.store.descriptions import Description
-from firmware_bridge.store.quality import to_milli
 from firmware_bridge.store.store import Linked, Store, TooManyDevices
+from firmware_bridge.urgency import NO_BOUNDS, AlarmBounds, Urgency
 
 QUEUE_EVENTS_MAX = 4_096  # of all ports together; beyond it records stay on the board, all else is dropped
+TAKEN_AT_ONCE_MAX = 512  # events between two looks at what is due: a flood cannot put a commit off
 RETRY_FIRST_MS, RETRY_MAX_MS = 250, 5_000  # while the disk refuses
-BOUND_MILLI_MAX = 10**12  # beyond any unit a board may name
 IDLE_CHECKPOINT_MS = 60_000  # so long without a commit: bring the log into the file (OPS section 4)
 
 Heard = HelloHeard | RecordsArrived | DescriptionsHeard | UptimeHeard | StatHeard | TextHeard
@@ -65,25 +62,6 @@ class Listener(Protocol):
         """Take a reply; called on the writer's thread, must not block."""
 
 
-@dataclass(frozen=True, slots=True)
-class AlarmBounds:
-    """Beyond these a value of the channel with this name is committed at once; thousandths of its unit."""
-
-    above: dict[str, int]
-    below: dict[str, int]
-
-    def is_beyond(self, description: Description, raw: int) -> bool:
-        """Say whether a raw value lies beyond a bound of its channel."""
-        milli = to_milli(raw, description.exp10)
-        if milli is None:
-            return False
-        above, below = self.above.get(description.name), self.below.get(description.name)
-        return (above is not None and milli > above) or (below is not None and milli < below)
-
-
-NO_BOUNDS = AlarmBounds({}, {})
-
-
 class Writer(threading.Thread):
     """Serve one store. Ends only by `stop` or by a fault that no retry can mend, which is then in `failure`."""
 
@@ -100,12 +78,15 @@ class Writer(threading.Thread):
         self.refusal = ""
         self._store = store
         self._now = now
-        self._bounds = bounds
+        self._urgency = Urgency(bounds)
         self._rule = CommitRule(interval_ms=interval_ms)
         self._queue: deque[tuple[Listener, Heard, HostNow]] = deque()
+        self._queued_records = 0
         self._changed = threading.Condition()
+        self._wakes_at_ms = 0  # when the thread looks by itself; only what is due before is worth waking it
         self._owners: dict[bytes, Listener] = {}
-        self._is_stopping = False
+        self._uids: dict[Listener, bytes] = {}
+        self._is_wanted = self._is_stopping = False
         self._flushes: list[threading.Event] = []
         self._retry_at_ms: int | None = None
         self._retries = 0
@@ -120,21 +101,41 @@ class Writer(threading.Thread):
     @property
     def records_waiting(self) -> int:
         """Return how many records wait for a commit, about."""
-        return self._store.records_waiting
+        return self._queued_records + self._store.records_waiting
 
     def submit(self, listener: Listener, heard: Heard) -> None:
-        """Hand over what a port heard. Never blocks; beyond the limit text and counters are dropped."""
+        """Hand over what a port heard. Never blocks; beyond the limit text and counters are dropped.
+
+        The thread is left asleep until something is due: nothing that can wait costs a switch of threads.
+        """
         with self._changed:
             if len(self._queue) >= QUEUE_EVENTS_MAX and isinstance(heard, TextHeard | StatHeard | UptimeHeard):
                 return
-            self._queue.append((listener, heard, self._now()))
-            self._changed.notify()
+            now = self._now()
+            self._queue.append((listener, heard, now))
+            self._note(listener, heard, now.boottime_ms)
+            due_ms = self._rule.due_at_ms()
+            if self._is_wanted or (due_ms is not None and due_ms < self._wakes_at_ms):
+                self._changed.notify()
+
+    def _note(self, listener: Listener, heard: Heard, now_ms: int) -> None:
+        """Tell the commit rule what has come."""
+        if isinstance(heard, RecordsArrived):
+            count = len(heard.records)
+            self._queued_records += count
+            is_urgent = self._urgency.is_urgent(listener, heard.records)
+            self._rule.records_arrived(listener.path, count, now_ms, is_urgent=is_urgent)
+        elif isinstance(heard, HelloHeard):
+            self._is_wanted = True
+        elif not isinstance(heard, StatHeard):
+            if isinstance(heard, DescriptionsHeard):
+                self._urgency.describe(listener, heard.descriptions)
+            self._rule.fact_arrived(now_ms)
 
     def release(self, listener: Listener) -> None:
         """Note that a port lost its board, so that the board may appear on another port."""
         with self._changed:
-            for uid in [uid for uid, owner in self._owners.items() if owner is listener]:
-                del self._owners[uid]
+            self._let_go(listener)
 
     def flush(self, timeout_s: float) -> bool:
         """Commit all that was submitted before; returns whether that happened in time."""
@@ -166,15 +167,18 @@ class Writer(threading.Thread):
 
     def _wait(self) -> None:
         with self._changed:
-            now_ms = self._now().boottime_ms
-            if self._is_stopping or self._flushes or (self._queue and self._retry_at_ms is None):
+            if self._is_stopping or self._flushes or (self._is_wanted and self._retry_at_ms is None):
                 return
             if self._retry_at_ms is not None:
                 due_ms = self._retry_at_ms
             else:
-                due_ms = min(self._rule.due_at_ms() or self._idle_at_ms(), self._move_at_ms)
+                times = [self._rule.due_at_ms(), self._idle_at_ms(), self._move_at_ms]
+                due_ms = min(each for each in times if each is not None)
+            now_ms = self._now().boottime_ms
             if due_ms > now_ms:
+                self._wakes_at_ms = due_ms
                 self._changed.wait((due_ms - now_ms) / 1000)
+            self._wakes_at_ms = 0  # awake: it looks again before it sleeps
 
     def _serve(self) -> None:
         now = self._now()
@@ -193,15 +197,23 @@ class Writer(threading.Thread):
         self._finish_flushes()
 
     def _serve_once(self, now: HostNow) -> None:
-        while self._queue:
+        for _number in range(TAKEN_AT_ONCE_MAX):
+            if not self._queue:
+                break
             listener, heard, heard_at = self._queue[0]
             self._take(listener, heard, heard_at)
             self._queue.popleft()
+            if isinstance(heard, RecordsArrived):
+                self._queued_records -= len(heard.records)
+        with self._changed:
             due_ms = self._rule.due_at_ms()
-            if due_ms is not None and due_ms <= heard_at.boottime_ms:
-                self._commit(now)
-        due_ms = self._rule.due_at_ms()
-        if due_ms is not None and (due_ms <= now.boottime_ms or self._flushes or self.refusal):
+            is_due = due_ms is not None and due_ms <= now.boottime_ms
+            is_all_taken = not self._queue
+            self._is_wanted = not is_all_taken and any(isinstance(heard, HelloHeard) for _, heard, _ in self._queue)
+            if is_all_taken and (is_due or self._flushes or self.refusal):
+                self._rule.committed()  # all it counted is with the store; what comes from here on counts anew
+                is_due = True
+        if is_due:
             self._commit(now)
         elif now.boottime_ms >= self._move_at_ms:
             self._tidy(now)
@@ -214,32 +226,19 @@ class Writer(threading.Thread):
         if isinstance(heard, HelloHeard):
             self._reconcile(listener, heard, now)
             return
-        uid = next((uid for uid, owner in self._owners.items() if owner is listener), None)
+        uid = self._uids.get(listener)
         if isinstance(heard, TextHeard):
             store.text(listener.path, uid, heard.line, now)
-            self._rule.fact_arrived(now.boottime_ms)
-            return
-        if uid is None:
+        elif uid is None:
             return  # the port was lost meanwhile; the board still holds what it sent
-        if isinstance(heard, RecordsArrived):
-            taken = store.records(uid, heard, now)
-            is_urgent = any(self._is_urgent(*record) for record in taken)
-            self._rule.records_arrived(listener.path, len(heard.records), now.boottime_ms, is_urgent=is_urgent)
+        elif isinstance(heard, RecordsArrived):
+            store.records(uid, heard, now)
         elif isinstance(heard, DescriptionsHeard):
             store.descriptions(uid, heard)
-            self._rule.fact_arrived(now.boottime_ms)
         elif isinstance(heard, UptimeHeard):
             store.uptime(uid, heard, now)
-            self._rule.fact_arrived(now.boottime_ms)
         else:
             store.stat(uid, heard.stat, listener.path, now)
-
-    def _is_urgent(self, status: int, raw: int, description: Description | None) -> bool:
-        if status & STATUS_FAULT:
-            return True
-        if description is None:
-            return False
-        return bool(description.flags & FLAG_EVENT) or self._bounds.is_beyond(description, raw)
 
     def _reconcile(self, listener: Listener, heard: HelloHeard, now: HostNow) -> None:
         owner = self._owners.get(heard.hello.uid)
@@ -253,15 +252,14 @@ class Writer(threading.Thread):
             listener.deliver(Rejected(heard, _("There are too many boards for one bridge.")))
             return
         with self._changed:
-            for uid in [uid for uid, known in self._owners.items() if known is listener]:
-                del self._owners[uid]
-            self._owners[heard.hello.uid] = listener
+            self._let_go(listener)
+            self._owners[heard.hello.uid], self._uids[listener] = listener, heard.hello.uid
+            self._urgency.describe(listener, linked.descriptions)
         self._last_commit_ms = now.boottime_ms
         listener.deliver(linked)
 
     def _commit(self, now: HostNow) -> None:
         arrived = self._store.commit()
-        self._rule.committed()
         self._last_commit_ms = now.boottime_ms
         for uid, next_seq in arrived.items():
             owner = self._owners.get(uid)
@@ -280,6 +278,12 @@ class Writer(threading.Thread):
             self._rule.fact_arrived(now.boottime_ms)
         self._move_at_ms = now.boottime_ms + moves.EACH_MS
 
+    def _let_go(self, listener: Listener) -> None:
+        uid = self._uids.pop(listener, None)
+        if uid is not None:
+            del self._owners[uid]
+        self._urgency.forget(listener)
+
     def _idle_at_ms(self) -> int:
         return self._last_commit_ms + IDLE_CHECKPOINT_MS
 
@@ -290,15 +294,3 @@ class Writer(threading.Thread):
             for done in self._flushes:
                 done.set()
             self._flushes.clear()
-
-
-def milli_from_text(text: str) -> int:
-    """Read a number of at most 3 decimals as a person types it, as thousandths. Raises ValueError."""
-    try:
-        milli = Decimal(text.replace(",", ".")) * 1000
-        is_whole = abs(milli) < BOUND_MILLI_MAX and milli == milli.to_integral_value()
-    except ArithmeticError as error:
-        raise ValueError(text) from error
-    if not is_whole:
-        raise ValueError(text)
-    return int(milli)

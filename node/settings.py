@@ -7,6 +7,7 @@ sentence and never half applied.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -33,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     sync: SyncSettings = SyncSettings()
     planner: PlannerSettings = PlannerSettings()
+    bridge: dict[str, Any] = {}
+    """What larder-bridge reads and judges (`firmware_bridge/settings.py`); nothing here looks into it."""
 
 
 def load_settings(path: Path) -> Settings:

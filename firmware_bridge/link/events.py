@@ -9,13 +9,19 @@ from dataclasses import dataclass
 from firmware_bridge.link.messages import CmdRsp, Desc, Hello, Record, Stat
 from firmware_bridge.link.states import State
 
+NATIVE = "ll1"
+
 
 @dataclass(frozen=True, slots=True)
 class HelloHeard:
-    """A board introduced itself; somebody must compare this with the store and call `reconciled` or `rejected`."""
+    """A board introduced itself; somebody must compare this with the store and call `reconciled` or `rejected`.
+
+    protocol: ll1, or that of an adapter, which keeps nothing: its boot is a session number that the store gives.
+    """
 
     hello: Hello
     heard_at_ms: int
+    protocol: str = NATIVE
 
 
 @dataclass(frozen=True, slots=True)
