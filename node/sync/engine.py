@@ -127,7 +127,7 @@ class Engine:
         self._token = 0
         self._storing: tuple[int, list[Waiting], float] | None = None
         self._pause_s, self._paused_until_s = 0.0, -_NEVER
-        self._timer_s: float | None = None
+        self._timer_s = _NEVER
         self._set_free_space(started.free_space)
 
     def _dispatch(self, event: Event, now_s: float) -> None:
@@ -135,7 +135,7 @@ class Engine:
             case fx.Received():
                 self._received(event, now_s)
             case fx.TimerDue():
-                self._timer_s = None
+                self._timer_s = _NEVER
             case fx.Persisted():
                 self._persisted(event, now_s)
             case fx.PersistFailed():
@@ -350,8 +350,9 @@ class Engine:
             self._give(now_s)
             if self._stating.due_s <= now_s:
                 self._send_beacon(now_s)
+        # A timer that comes too early only looks again, so one that would come late is the only one to replace.
         due_s = max(self._due_s(now_s), now_s + TIMER_GAP_S)
-        if due_s != self._timer_s and due_s != _NEVER:
+        if due_s < self._timer_s:
             self._timer_s = due_s
             self._out.append(fx.SetTimer(TIMER, due_s))
 

@@ -108,9 +108,11 @@ class Gives:
 
     def next_answer(self, now_s: float) -> Answer | None:
         """Take out the answer whose turn it is, if there is one; without ranges there is nothing to read for it."""
+        if now_s < self._look_s:
+            return None
         for lost in [name for name, (_answer, deadline_s) in self._loading.items() if deadline_s <= now_s]:
             del self._loading[lost]
-        if len(self._loading) >= LOADS_MAX or now_s < self._look_s:
+        if len(self._loading) >= LOADS_MAX:
             return None
         for place, answer in enumerate(self._waiting):
             if self._ready_s(answer, now_s) <= now_s:

@@ -53,8 +53,9 @@ _HEAD = struct.Struct("<8sI")
 _RANGE = struct.Struct("<8sII")
 _FRAME_LENGTH = struct.Struct("<H")
 _LAST, _MORE = 1, 2
-# The same few names come with every message.
+# The same few names and topics come with every message.
 _ORIGINS_KEPT = 1_024
+_TOPICS_KEPT = 4_096
 
 HEADS_PER_MESSAGE_MAX = (PAYLOAD_BYTES_MAX - _HEADS.size) // _HEAD.size
 FRAMES_BYTES_MAX = PAYLOAD_BYTES_MAX - _FRAMES.size
@@ -125,6 +126,7 @@ def build_topic(group: bytes, kind: Kind, publisher: bytes, to: str | None = Non
     return topic if to is None else f"{topic}/{to}"
 
 
+@lru_cache(maxsize=_TOPICS_KEPT)
 def parse_topic(text: str) -> Topic:
     """Take a topic apart. Raises Garbage("topic") where it is not one of ours to the letter."""
     match = _TOPIC.fullmatch(text) if len(text) <= TOPIC_CHARACTERS_MAX else None

@@ -117,6 +117,8 @@ class Peers:
         self._me = me
         self._by_origin: dict[bytes, Peer] = {}
         self._claimers: set[bytes] = set()
+        # Who is ahead of us in which stream: what moves here is looked up, not searched for in everybody's claims.
+        self._claimers_of: dict[bytes, set[bytes]] = {}
         self._claim_count = 0
         self._present, self._count_again_s = 0, 0.0
         # One bytes object for each stream, however many peers name it.
@@ -166,6 +168,7 @@ class Peers:
                 if claim.is_roster:
                     self.roster_streams.add(stream)
             peer.ahead[stream] = claim._replace(stream=stream)
+            self._claimers_of.setdefault(stream, set()).add(peer.origin)
             is_news = True
         if peer.ahead:
             self._claimers.add(peer.origin)
@@ -186,18 +189,17 @@ class Peers:
     def moved(self, streams: Iterable[bytes], heads: Heads) -> list[bytes]:
         """Forget what we have caught up with, and return the members who are ahead of us nowhere any more."""
         caught_up = []
-        for origin in list(self._claimers):
-            peer = self._by_origin[origin]
-            for stream in streams:
-                claim = peer.ahead.get(stream)
-                if claim is not None and claim.blocks <= heads.blocks(stream):
-                    del peer.ahead[stream]
-                    self._claim_count -= 1
-                    peer.failures.pop(stream, None)
-            if not peer.ahead:
-                self._claimers.discard(origin)
-                peer.difference = peer.difference._replace(missing_here=0)
-                caught_up.append(origin)
+        for stream in streams:
+            blocks = heads.blocks(stream)
+            for origin in sorted(self._claimers_of.get(stream, ())):
+                peer = self._by_origin[origin]
+                if peer.ahead[stream].blocks > blocks:
+                    continue
+                self._forget_claim(peer, stream)
+                peer.failures.pop(stream, None)
+                if not peer.ahead:
+                    peer.difference = peer.difference._replace(missing_here=0)
+                    caught_up.append(origin)
         if not self._claimers:
             self._names.clear()
             self.roster_streams.clear()
@@ -210,8 +212,8 @@ class Peers:
         wait_s = min(2.0 ** (count - 1), RETRY_S_MAX) if count <= RETRIES_BEFORE_GIVING_UP else GIVEN_UP_S
         if len(peer.failures) >= FAILURES_KEPT_PER_PEER_MAX:
             # So many empty claims are no accident: the claim goes, and with it the reason to ask.
-            if peer.ahead.pop(stream, None) is not None:
-                self._claim_count -= 1
+            if stream in peer.ahead:
+                self._forget_claim(peer, stream)
             return
         peer.failures[stream] = Failure(count, now_s + wait_s * rng.uniform(0.8, 1.2))
 
@@ -225,9 +227,18 @@ class Peers:
             peer.failures.clear()
 
     def _forget_claims(self, peer: Peer) -> None:
-        self._claim_count -= len(peer.ahead)
-        peer.ahead = {}
-        self._claimers.discard(peer.origin)
+        for stream in list(peer.ahead):
+            self._forget_claim(peer, stream)
+
+    def _forget_claim(self, peer: Peer, stream: bytes) -> None:
+        del peer.ahead[stream]
+        self._claim_count -= 1
+        others = self._claimers_of[stream]
+        others.discard(peer.origin)
+        if not others:
+            del self._claimers_of[stream]
+        if not peer.ahead:
+            self._claimers.discard(peer.origin)
 
 
 def _covers(known: Claim, claim: Claim) -> bool:

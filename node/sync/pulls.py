@@ -3,8 +3,8 @@
 Not giving (`gives`). The life of one question:
 
 1. one member, drawn by lot from those whose beacons cover the most urgent streams, is asked;
-2. where nothing comes for 3 s, another one who covers it is asked, once;
-3. where nothing comes again, everybody is (`any`);
+2. where nothing comes for 3 s, another one who covers it is asked; in a large group up to three others, one by one;
+3. where nothing comes again or nobody is left, everybody is (`any`), which every member has to read;
 4. whoever answered without a block that they claim, or did not answer, is not asked for that stream for a while.
 
 A roster goes before everything else: who may write must be known before what they wrote can be judged.
@@ -31,10 +31,16 @@ ANSWER_JITTER_S = 1.0
 ANY_ANSWER_WITHIN_S = 6.0
 # While somebody is ahead of us and not all questions are out.
 LOOK_EVERY_S = 1.0
-# However much changes: a look walks through all claims.
+# However much changes: a look walks through all claims. In a large group something changes all the time, and what is
+# missing is better gathered into few questions than asked for block by block.
 LOOK_GAP_S = 0.05
+LOOK_GAP_PER_PRESENT_PEER_S = 0.005
+# A question to everybody is read by everybody: above so many present, more are asked alone before it.
+LARGE_GROUP = 20
+ASKED_ALONE_MAX, ASKED_ALONE_MAX_IN_LARGE_GROUP = 2, 4
 # A peer refuses more than 64 pulls a minute of one member; we stay below what it would count.
 PULLS_PER_S, PULLS_BURST = 0.8, 12.0
+_NEVER = float("inf")
 
 
 class Question(NamedTuple):
@@ -72,26 +78,32 @@ class Pulls:
         self._request = rng.randrange(REQUEST_MAX)
         self._budgets: dict[bytes, Budget] = {}
         self._next_look_s = 0.0
-        self._looked_s = -LOOK_GAP_S
+        self._looked_s = -_NEVER
+        self._gap_s = LOOK_GAP_S
+        # The first deadline of those that are out and not answered.
+        self._deadline_s = _NEVER
+        # Whether an answer may be complete since the last look at them.
+        self._is_any_done = False
         self.is_roster_only = False
 
     def due_s(self) -> float:
         """Return when `ask` has something to do by itself: an answer overdue, or somebody who may be asked again."""
-        deadlines = [question.deadline_s for question in self._open.values() if not question.is_answered]
         if len(self._open) < QUESTIONS_MAX and self._peers.has_claims:
-            deadlines.append(self._next_look_s)
-        return min(deadlines, default=float("inf"))
+            return min(self._deadline_s, self._next_look_s)
+        return self._deadline_s
 
     def look_again(self, at_s: float) -> None:
         """Something changed: look at this time whether there is something to ask for."""
-        self._next_look_s = min(self._next_look_s, max(at_s, self._looked_s + LOOK_GAP_S))
+        self._next_look_s = min(self._next_look_s, max(at_s, self._looked_s + self._gap_s))
 
     def ask(self, now_s: float) -> list[Question]:
         """Ask again what is overdue and as much new as may be out at once."""
-        questions = []
-        for request, question in list(self._open.items()):
-            if not question.is_answered and question.deadline_s <= now_s:
-                questions.extend(self._give_up(request, question, now_s))
+        questions: list[Question] = []
+        if self._deadline_s <= now_s:
+            for request, question in list(self._open.items()):
+                if not question.is_answered and question.deadline_s <= now_s:
+                    questions.extend(self._give_up(request, question, now_s))
+            self._find_deadline()
         if now_s >= self._next_look_s and len(self._open) < QUESTIONS_MAX:
             questions.extend(self._ask_new(now_s))
         return questions
@@ -107,6 +119,8 @@ class Pulls:
         question.deadline_s = now_s + ANSWER_WITHIN_S
         question.is_answered |= frames.is_last
         question.is_cut |= frames.is_cut
+        self._is_any_done = True
+        self._find_deadline()
         return frames.request
 
     def queued(self, request: int) -> None:
@@ -120,15 +134,20 @@ class Pulls:
             question = self._open.get(request)
             if question is not None:
                 question.waiting -= 1
+                self._is_any_done = True
                 question.moved.update(stream for stream in moved if stream in question.ranges)
 
     def forget(self, requests: list[int]) -> None:
         """Drop the questions whose answers could not be stored here: that is nobody else's fault."""
         for request in requests:
             self._open.pop(request, None)
+        self._find_deadline()
 
     def close_done(self, now_s: float) -> None:
         """Close the questions whose last answer is on the disk, and judge who answered them."""
+        if not self._is_any_done:
+            return
+        self._is_any_done = False
         for request, question in list(self._open.items()):
             if question.is_answered and question.waiting == 0:
                 del self._open[request]
@@ -155,7 +174,8 @@ class Pulls:
         }
         if question.peer is None or not ranges or question.moved:
             return []
-        if len(question.asked) == 1:
+        is_large = self._peers.present_count(now_s) > LARGE_GROUP
+        if len(question.asked) < (ASKED_ALONE_MAX_IN_LARGE_GROUP if is_large else ASKED_ALONE_MAX):
             others = [
                 peer
                 for peer in self._peers.claimers()
@@ -186,7 +206,8 @@ class Pulls:
             if ranges and self._budget(peer).has(1, now_s):
                 taken.update(ranges)
                 questions.extend(self._send(peer, ranges, [peer.origin], now_s))
-        self._looked_s, self._next_look_s = now_s, now_s + LOOK_EVERY_S
+        self._gap_s = max(LOOK_GAP_S, LOOK_GAP_PER_PRESENT_PEER_S * self._peers.present_count(now_s))
+        self._looked_s, self._next_look_s = now_s, now_s + max(LOOK_EVERY_S, self._gap_s)
         return questions
 
     def _ranges_of(self, peer: Peer, taken: set[bytes], is_roster_turn: bool, now_s: float) -> dict[bytes, BlockRange]:
@@ -212,8 +233,13 @@ class Pulls:
         within_s = ANSWER_WITHIN_S if peer is not None else ANY_ANSWER_WITHIN_S
         question.deadline_s = now_s + within_s + self._rng.uniform(-1, 1) * ANSWER_JITTER_S
         self._open[self._request] = question
+        self._deadline_s = min(self._deadline_s, question.deadline_s)
         to = ANY if peer is None else peer.node_id
         return [Question(to, Ranges(self._request, tuple(ranges.values())))]
+
+    def _find_deadline(self) -> None:
+        waiting = [question.deadline_s for question in self._open.values() if not question.is_answered]
+        self._deadline_s = min(waiting, default=_NEVER)
 
     def _budget(self, peer: Peer) -> Budget:
         return self._budgets.setdefault(peer.origin, Budget(PULLS_PER_S, PULLS_BURST))

@@ -24,13 +24,14 @@ def bucket_of(stream: bytes) -> int:
 class Heads:
     """The streams stored here, by name."""
 
-    __slots__ = ("_bucket_digests", "_buckets", "_dirty", "states", "total_blocks")
+    __slots__ = ("_bucket_digests", "_buckets", "_digest", "_dirty", "states", "total_blocks")
 
     def __init__(self, states: Mapping[bytes, StreamState]) -> None:
         self.states: dict[bytes, StreamState] = {}
         self.total_blocks = 0
         self._buckets: list[set[bytes]] = [set() for _ in range(BUCKETS)]
         self._bucket_digests = [b""] * BUCKETS
+        self._digest = b""
         self._dirty = set(range(BUCKETS))
         self.move(states)
 
@@ -59,10 +60,18 @@ class Heads:
 
     def digest(self) -> bytes:
         """Return the digest of all heads."""
-        return blake2b(b"".join(self.bucket_digests()), digest_size=HEADS_DIGEST_BYTES).digest()
+        self._make_digests()
+        return self._digest
 
     def bucket_digests(self) -> tuple[bytes, ...]:
-        """Return one digest for each bucket; only those that changed are made again."""
+        """Return one digest for each bucket."""
+        self._make_digests()
+        return tuple(self._bucket_digests)
+
+    def _make_digests(self) -> None:
+        """Make again what changed, once for any number of beacons to compare with."""
+        if self._digest and not self._dirty:
+            return
         for bucket in self._dirty:
             state = blake2b(digest_size=BUCKET_DIGEST_BYTES)
             for stream in sorted(self._buckets[bucket]):
@@ -70,7 +79,7 @@ class Heads:
                 state.update(stream + head.blocks.to_bytes(4, "little") + head.block_hash)
             self._bucket_digests[bucket] = state.digest()
         self._dirty.clear()
-        return tuple(self._bucket_digests)
+        self._digest = blake2b(b"".join(self._bucket_digests), digest_size=HEADS_DIGEST_BYTES).digest()
 
     def vector(self) -> tuple[Claim, ...]:
         """Return all heads if a beacon can list them, else nothing."""
