@@ -24,7 +24,8 @@ from firmware_bridge.settings import COMMIT_INTERVAL_S_MAX, COMMIT_INTERVAL_S_MI
 from firmware_bridge.store.files import make_folder, take_lock
 from firmware_bridge.store.store import Store
 from firmware_bridge.supervisor import Supervisor
-from firmware_bridge.writer import AlarmBounds, Writer
+from firmware_bridge.urgency import AlarmBounds
+from firmware_bridge.writer import Writer
 
 DATA_VARIABLE, DATA_DEFAULT = "LARDER_DATA", "/var/lib/larder"
 SETTINGS_INSTALLED = Path("/etc/larder/larder.toml")  # of an installed node, whose data folder has none (OPS section 3)

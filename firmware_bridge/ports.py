@@ -4,17 +4,18 @@ Not a protocol: bytes in, bytes out. Owns the promise that an unplugged cable al
 opening a port does not reset the board behind it. LINK section 4.
 """
 
+import errno
 import os
+import select
 import termios
+import threading
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from glob import glob
-from pathlib import Path
 
 import serial
 
 BAUD = 115_200  # LINK section 2
-READ_TIMEOUT_S = 0.5  # LINK section 4
-READ_TIMEOUT_PROBING_S = 0.1  # while HELLO is asked for every 200 ms
 WRITE_TIMEOUT_S = 1.0  # a write that is stuck for longer has lost its port (LINK section 4)
 READ_BYTES_MAX = 4_095  # what a terminal line gives in one read (LINK section 9)
 PORTS_MAX = 64  # LINK section 4
@@ -29,100 +30,118 @@ class PortLost(Exception):
 class Port:
     """One open serial port. Every call may raise PortLost; after that the port is only closed.
 
-    After an unplug pyserial raises plain OSError (EIO) from in_waiting; its own SerialException is a subclass, and
-    termios.error is not. So each call here stands in one `except` for both.
+    pyserial opens and sets the line. Reading and writing go to its descriptor, which never blocks: one poll and one
+    read for all that came, where pyserial's read asks for the first byte, for how many follow and for these. After an
+    unplug its in_waiting raises plain OSError (EIO), its own SerialException is a subclass, and termios.error is not:
+    so each call here stands in one `except` for both.
     """
 
-    def __init__(self, path: str) -> None:
-        """Open the port without touching DTR or RTS, for us alone."""
+    def __init__(self, path: str, *, baud: int = BAUD, parity: str = serial.PARITY_NONE) -> None:
+        """Open the port without touching DTR or RTS, for us alone. parity: N, E or O."""
         try:
             self._serial = serial.Serial()
             self._serial.port = path
-            self._serial.baudrate = BAUD
-            self._serial.timeout = READ_TIMEOUT_PROBING_S
-            self._serial.write_timeout = WRITE_TIMEOUT_S
+            self._serial.baudrate = baud
+            self._serial.parity = parity
             self._serial.exclusive = True
             self._serial.dtr = False
             self._serial.rts = False
             self._serial.open()
         except (OSError, termios.error, ValueError) as error:
             raise PortLost(_reason(error)) from error
-        self._has_wake = False
         try:
+            self._descriptor = self._serial.fileno()
+            os.set_blocking(self._descriptor, False)
             self._keep_dtr_on_close()
+            self._wake: int | None = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         except (OSError, termios.error) as error:
-            self.close()
+            self._serial.close()
             raise PortLost(_reason(error)) from error
+        self._waking = threading.Lock()  # a descriptor that is closed may be another file's the next moment
+        self._ears = select.poll()
+        self._ears.register(self._descriptor, select.POLLIN)
+        self._ears.register(self._wake, select.POLLIN)
 
-    def read(self) -> bytes:
-        """Wait up to the read timeout and return what came; empty when nothing did or `wake` was called."""
+    def read(self, timeout_ms: int) -> bytes:
+        """Wait so long at most and return what came; empty when nothing did or `wake` was called."""
         try:
-            data: bytes = self._serial.read(max(1, min(self._serial.in_waiting, READ_BYTES_MAX)))
-            if len(data) == 1 and (more := self._serial.in_waiting):
-                data += self._serial.read(min(more, READ_BYTES_MAX))  # the frame behind the byte we waited for
+            ready = [descriptor for descriptor, _events in self._ears.poll(timeout_ms)]
+            if self._wake in ready:
+                os.eventfd_read(self._wake)  # a wake from here on ends the next read
+            if self._descriptor not in ready:
+                return b""
+            data = os.read(self._descriptor, READ_BYTES_MAX)
+        except BlockingIOError:
+            return b""
         except (OSError, termios.error) as error:
             raise PortLost(_reason(error)) from error
-        self._has_wake = False  # only now: a wake from here on must end the next read
+        if not data:
+            raise PortLost(os.strerror(errno.EIO))  # ready and empty: hung up
         return data
 
     def write(self, data: bytes) -> None:
-        """Write all bytes or lose the port."""
+        """Write all bytes or lose the port; one that takes no byte for a second is stuck."""
+        left = memoryview(data)
         try:
-            self._serial.write(data)
-        except (OSError, termios.error) as error:
-            raise PortLost(_reason(error)) from error
-
-    def set_patient(self, *, is_patient: bool) -> None:
-        """Wait long in `read` when nothing but the board can have news."""
-        timeout_s = READ_TIMEOUT_S if is_patient else READ_TIMEOUT_PROBING_S
-        try:
-            if self._serial.timeout != timeout_s:
-                self._serial.timeout = timeout_s
+            while left:
+                try:
+                    left = left[os.write(self._descriptor, left) :]
+                except BlockingIOError:
+                    self._wait_for_room()
         except (OSError, termios.error) as error:
             raise PortLost(_reason(error)) from error
 
     def wake(self) -> None:
-        """End a `read` that waits in another thread. A port that is gone needs no waking."""
-        if self._has_wake:
-            return
-        self._has_wake = True
-        try:
-            self._serial.cancel_read()
-        except (OSError, TypeError, AttributeError):
-            return  # closed between the question and the call: its thread is awake already
+        """End a `read` that waits in another thread, or the next one. A port that is gone needs no waking."""
+        with self._waking:
+            if self._wake is not None:
+                os.eventfd_write(self._wake, 1)
 
     def close(self) -> None:
         """Close the port, whatever state it is in."""
+        with self._waking:
+            if self._wake is not None:
+                os.close(self._wake)
+                self._wake = None
         try:
             self._serial.close()
         except (OSError, termios.error):
             return  # the descriptor of an unplugged device: the kernel has let go of it
 
+    def _wait_for_room(self) -> None:
+        room = select.poll()
+        room.register(self._descriptor, select.POLLOUT)
+        if not room.poll(int(WRITE_TIMEOUT_S * 1000)):
+            raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+
     def _keep_dtr_on_close(self) -> None:
         """Clear HUPCL, so that closing the port does not drop DTR and reset the board."""
-        attributes = termios.tcgetattr(self._serial.fd)
+        attributes = termios.tcgetattr(self._descriptor)
         attributes[2] &= ~termios.HUPCL
-        termios.tcsetattr(self._serial.fd, termios.TCSANOW, attributes)
+        termios.tcsetattr(self._descriptor, termios.TCSANOW, attributes)
 
 
-def find_ports(patterns: Sequence[str]) -> dict[str, str]:
+def find_ports(patterns: Sequence[str], exclude: Sequence[str] = ()) -> dict[str, str]:
     """Return the ports that match now: path to what it stands for, one path for each device, at most 64.
 
-    What it stands for changes when a port is plugged in again, even under the same name.
+    What it stands for changes when a port is plugged in again, even under the same name. exclude: patterns of paths
+    that are nobody's business here.
     """
     found: dict[str, str] = {}
-    devices: set[str] = set()
+    devices: set[tuple[int, int]] = set()
     for pattern in patterns:
         for path in sorted(glob(pattern)):  # noqa: PTH207 - Path.glob refuses absolute patterns
-            device = os.path.realpath(path)
-            if device in devices or len(found) >= PORTS_MAX:
+            if any(fnmatch(path, refused) for refused in exclude):
                 continue
             try:
-                status = Path(device).stat()
+                status = os.stat(path)  # noqa: PTH116 - twice a second for each port: a Path costs more than the look
             except OSError:
-                continue  # gone between the listing and the look
+                continue  # gone between the listing and the look, or a name that leads nowhere
+            device = (status.st_dev, status.st_ino)
+            if device in devices or len(found) >= PORTS_MAX:
+                continue
             devices.add(device)
-            found[path] = f"{device} {status.st_rdev} {status.st_ino}"
+            found[path] = f"{status.st_dev} {status.st_ino} {status.st_rdev} {status.st_ctime_ns}"
     return found
 
 

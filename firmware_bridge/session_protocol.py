@@ -57,6 +57,9 @@ class Session(Protocol):
     def take_output(self) -> bytes:
         """Return what is to be written to the port now."""
 
+    def patience_ms(self, now_ms: int) -> int:
+        """Return how long the port may be listened to before `tick` has something to do; bytes end the wait sooner."""
+
     def committed(self, next_seq: int, now_ms: int) -> None:
         """Note that everything before next_seq is on disk."""
 

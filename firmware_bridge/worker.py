@@ -129,6 +129,7 @@ class Worker(threading.Thread):
         session = self._session
         self._replies.clear()
         self._handle(session.opened(self._now_ms()))
+        now_ms = self._now_ms()
         while True:
             self._take_replies()
             output = session.take_output()
@@ -136,8 +137,7 @@ class Worker(threading.Thread):
                 port.write(output)
             if self._is_stopping:
                 return
-            port.set_patient(is_patient=session.state in LIVE_STATES)
-            data = port.read()
+            data = port.read(session.patience_ms(now_ms))
             now_ms = self._now_ms()
             if data:
                 self._handle(session.receive(data, now_ms, may_take=self._writer.is_accepting))

@@ -47,6 +47,7 @@ PROBE_SLOW_MS = 2_000  # then each 2 s, also when stale (LINK section 3)
 PROBE_IDLE_AFTER_MS, PROBE_IDLE_MS = 30_000, 30_000  # a port that never answered: once per 30 s (LINK section 4)
 NEWER_LINK_ASK_MS = 10_000  # at most one HELLO_REQ in 10 s for version or type errors (LINK section 1)
 HELLO_AGAIN_MS = 200  # a second HELLO of the boot just linked is the answer to our own question, not news
+PATIENCE_MS = 500  # LINK section 4; nothing that time asks for is due to less
 WAKE_AFTER_MS = 1_000  # one extra delimiter in front after more than 1 s of silence (LINK section 1)
 PENDING_BYTES_MAX = 64 * 1024  # bytes waiting to be sent (LINK section 4); all that is dropped is asked or said again
 
@@ -175,6 +176,12 @@ class HostSession:
         output = bytes(self._output)
         self._output.clear()
         return output
+
+    def patience_ms(self, now_ms: int) -> int:
+        """Return how long the port may be listened to before `tick` has something to do."""
+        if self.state in PROBING_STATES and now_ms - self._opened_at_ms < PROBE_FAST_FOR_MS:
+            return PROBE_FAST_MS // 2
+        return PATIENCE_MS
 
     def _hear(self, message: FromDevice, now_ms: int, *, may_take: bool) -> None:
         if self.state is State.REFUSED:

@@ -11,6 +11,7 @@ import pytest
 
 from firmware_bridge import clock
 from firmware_bridge.store import read
+from firmware_bridge.store.version import SCHEMA_VERSION
 from tests.faults import faulty
 from tests.firmware_bridge.running import UID, Shop, a_shop, assert_stored_is_produced, until
 
@@ -212,7 +213,10 @@ def test_a_newer_file_is_refused_and_left_alone(shop: Shop) -> None:
     before = shop.database.read_bytes()
     code, _, err = shop.bridge().ended()
     assert code == 1
-    assert err.splitlines()[0] == "telemetry.db was written by a newer Larder (version 99, this one knows 1)."
+    assert (
+        err.splitlines()[0]
+        == f"telemetry.db was written by a newer Larder (version 99, this one knows {SCHEMA_VERSION})."
+    )
     assert shop.database.read_bytes() == before
 
 

@@ -23,36 +23,10 @@ from firmware_bridge.store.store import Store
 from firmware_bridge.supervisor import Supervisor
 from firmware_bridge.worker import Worker
 from firmware_bridge.writer import Writer
+from tests.firmware_bridge.cables import Cable
 from tests.firmware_bridge.running import until
 
 UID = bytes.fromhex("01eeffc0420000aa")
-
-
-class Cable:
-    """A pseudo terminal under a name; pulling it closes the board's end, plugging makes a new one."""
-
-    def __init__(self, name: Path) -> None:
-        self.name = name
-        self.ours = self.theirs = -1
-        self.plug()
-
-    def plug(self) -> None:
-        self.ours, self.theirs = os.openpty()
-        tty.setraw(self.theirs)
-        fresh = self.name.with_name(f".{self.name.name}")
-        fresh.symlink_to(os.ttyname(self.theirs))
-        fresh.replace(self.name)
-
-    def pull(self, *, does_name_stay: bool = False) -> None:
-        if not does_name_stay:
-            self.name.unlink(missing_ok=True)
-        for descriptor in (self.ours, self.theirs):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self.ours = self.theirs = -1
-
-    def write(self, data: bytes) -> None:
-        os.write(self.ours, data)
 
 
 @pytest.fixture
@@ -106,11 +80,11 @@ def wait_state(worker: Worker, state: State) -> None:
 def test_a_pulled_cable_ends_every_call_as_port_lost(cable: Cable) -> None:
     port = Port(str(cable.name))
     cable.write(b"abc")
-    assert port.read()[:1] == b"a"
+    assert port.read(1000)[:1] == b"a"
     cable.pull()
     with pytest.raises(PortLost):
         for _ in range(100):
-            port.read()
+            port.read(1000)
     with pytest.raises(PortLost):
         for _ in range(100):
             port.write(b"x" * 100)
@@ -157,11 +131,10 @@ def test_a_path_that_is_no_port_is_lost_not_a_crash(tmp_path: Path) -> None:
 
 def test_a_waiting_read_ends_when_it_is_woken(cable: Cable) -> None:
     port = Port(str(cable.name))
-    port.set_patient(is_patient=True)
     port.wake()
-    assert port.read() == b""
+    assert port.read(10_000) == b""
     answers: list[bytes] = []
-    reader = threading.Thread(target=lambda: answers.append(port.read()))
+    reader = threading.Thread(target=lambda: answers.append(port.read(10_000)))
     reader.start()
     port.wake()
     reader.join(5)

@@ -12,10 +12,10 @@ from firmware_bridge import clock
 from firmware_bridge.decimals import milli_from_text
 from firmware_bridge.link.events import DescriptionsHeard, HelloHeard, RecordsArrived
 from firmware_bridge.link.messages import Desc, Hello, Kind
-from firmware_bridge.store.descriptions import Description
 from firmware_bridge.store.store import Linked, Store
 from firmware_bridge.supervisor import Supervisor
-from firmware_bridge.writer import AlarmBounds, Committed, Rejected, Reply, Writer
+from firmware_bridge.urgency import AlarmBounds
+from firmware_bridge.writer import Committed, Rejected, Reply, Writer
 from tests.firmware_bridge.running import until
 
 UID = bytes.fromhex("01eeffc042000001")
@@ -132,8 +132,8 @@ def test_a_writer_that_cannot_go_on_ends_the_bridge_and_says_why(store: Store, t
 
 def test_a_bound_is_for_the_channel_of_its_name() -> None:
     bounds = AlarmBounds({"fridge-1": 8_000}, {})
-    fridge = Description(0, 1, 0, 1, -3, 0, 0, 1, 100, 0, "Cel", "fridge-1")
-    other = Description(0, 1, 0, 1, -3, 0, 0, 1, 100, 0, "Cel", "fridge-2")
+    fridge = Desc(0, Kind.TEMPERATURE, -3, 0, 0, 1, 100, 0, "Cel", "fridge-1")
+    other = Desc(0, Kind.TEMPERATURE, -3, 0, 0, 1, 100, 0, "Cel", "fridge-2")
     assert bounds.is_beyond(fridge, 8_001)
     assert not bounds.is_beyond(fridge, 8_000)
     assert not bounds.is_beyond(other, 9_000)
