@@ -21,7 +21,7 @@ from firmware_bridge.decimals import milli_from_text
 from firmware_bridge.errors import BridgeFault, LocalFault
 from firmware_bridge.language import _
 from firmware_bridge.settings import COMMIT_INTERVAL_S_MAX, COMMIT_INTERVAL_S_MIN, BridgeSettings, load_settings
-from firmware_bridge.store.files import make_folder, take_lock
+from firmware_bridge.store.files import is_ready, make_folder, take_lock
 from firmware_bridge.store.store import Store
 from firmware_bridge.supervisor import Supervisor
 from firmware_bridge.urgency import AlarmBounds
@@ -84,6 +84,9 @@ def command(
             alarm_above={**settings.alarm_above, **above},
             alarm_below={**settings.alarm_below, **below},
         )
+        if not make_ready(data, stopping):
+            # What makes tables is larger than the bridge itself and would stay in memory for as long as it runs.
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
         run(data, settings, stopping)
     except BridgeFault as fault:
         click.echo(f"{fault.message}\n{fault.hint}", err=True)
@@ -96,17 +99,37 @@ def settings_path(data: Path) -> Path:
     return SETTINGS_INSTALLED if data == Path(DATA_DEFAULT) and not own.exists() else own
 
 
-def run(data: Path, settings: BridgeSettings, stopping: threading.Event) -> None:
-    """Run the bridge on a data folder until `stopping` is set. Raises BridgeFault with all that stops it."""
+def make_ready(data: Path, stopping: threading.Event) -> bool:
+    """Make or migrate the tables if that is to be done; returns whether this process may go on as it is.
+
+    Raises BridgeFault.
+    """
+    database = data / "telemetry" / "telemetry.db"
+    if is_ready(database):
+        return True
+    store, lock = open_folder(data)
+    with contextlib.suppress(sqlite3.Error):
+        store.close()
+    os.close(lock)
+    return stopping.is_set() or not is_ready(database)
+
+
+def open_folder(data: Path) -> tuple[Store, int]:
+    """Make the folders, take the lock and open the store; returns it with the lock's descriptor. Raises BridgeFault."""
     os.umask(UMASK)
     telemetry = data / "telemetry"
     try:
         for folder in (telemetry, data / "run"):
             make_folder(folder)
         lock = take_lock(telemetry / "telemetry.lock")
-        store = Store(telemetry / "telemetry.db", clock.now())
+        return Store(telemetry / "telemetry.db", clock.now()), lock
     except (OSError, sqlite3.Error) as error:
         raise _folder_fault(data, error) from error
+
+
+def run(data: Path, settings: BridgeSettings, stopping: threading.Event) -> None:
+    """Run the bridge on a data folder until `stopping` is set. Raises BridgeFault with all that stops it."""
+    store, lock = open_folder(data)
     try:
         bounds = AlarmBounds(dict(settings.alarm_above), dict(settings.alarm_below))
         writer = Writer(store, clock.now, interval_ms=settings.commit_interval_s * 1000, bounds=bounds)

@@ -128,7 +128,7 @@ def read_text(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             content = file.read(SETTINGS_BYTES_MAX + 1)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise settings_fault(path, 0, error.strerror or str(error)) from error

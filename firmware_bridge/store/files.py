@@ -72,6 +72,20 @@ def open_store(path: Path) -> Opened:
     return Opened(_open(path), moved_to)
 
 
+def is_ready(path: Path) -> bool:
+    """Say whether the file has all tables of this version; a missing or damaged one has not."""
+    if not path.exists():
+        return False
+    try:
+        conn = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            return bool(conn.execute("pragma user_version").fetchone()[0] == SCHEMA_VERSION)
+        finally:
+            conn.close()
+    except sqlite3.Error:
+        return False
+
+
 def wal_bytes(path: Path) -> int:
     """Return the size of the write-ahead log, 0 when there is none."""
     try:
