@@ -1,10 +1,11 @@
-"""`larder log`: the last facts of all markets, or of one."""
+"""`larder log`: the last facts of all markets, or of one: goods that moved, and what people decided."""
 
 from __future__ import annotations
 
 import click
 import msgspec
 
+from node.cli.decision_words import Recipes, decision_text, decision_word
 from node.cli.desk import Desk, reading
 from node.cli.options import as_json
 from node.cli.output import answer
@@ -13,9 +14,11 @@ from node.domain.words import UNIT_WORDS
 from node.errors import N_, Refused
 from node.language import _
 from node.ledger.names import node_id
+from node.ledger.read.decisions import Decision, decisions
 from node.ledger.read.goods import ROWS_MAX
 from node.ledger.read.log import LogFact, log_facts
 from node.ledger.read.members import member_named, members
+from node.planner.cookbook import all_recipes
 from node.tui.sentences import batch_text, quantity_text
 
 LOG_DEFAULT = 50
@@ -48,7 +51,8 @@ WORDS = {
 class FactAnswer(msgspec.Struct, frozen=True):
     """One fact of a market. `is_undo`: it takes another movement back.
 
-    `quantity_milli` is signed; null, like `unit`, where none is known here.
+    `quantity_milli` is signed; null, like `unit`, where none is known here. `detail` is the sentence of a decision, and
+    empty for goods that moved.
     """
 
     fact_id: str
@@ -63,6 +67,7 @@ class FactAnswer(msgspec.Struct, frozen=True):
     lot_id: str | None
     wall_ms: int
     clock: str
+    detail: str = ""
 
 
 class LogAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,12 +105,47 @@ def log_verb(desk: Desk, limit: int, market: str | None) -> None:
                 )
             origin = member.origin
         # One more than is shown, to know whether there are more.
-        found = log_facts(connection, origin, limit + 1)
+        found = _both(log_facts(connection, origin, limit + 1), decisions(connection, origin, limit + 1))
+        recipes = all_recipes(connection)
     shown, is_cut = found[:limit], len(found) > limit
-    lines = [_fact_line(fact, names) for fact in shown] or [_("Nothing has moved yet.")]
+    lines = [_line(fact, names, recipes) for fact in shown] or [_("Nothing has moved yet.")]
     if is_cut:
         lines.append(_("the last {count}; there are more").format(count=len(shown)))
-    answer(desk, LogAnswer(facts=[_fact_answer(fact, names) for fact in shown], is_cut=is_cut), lines)
+    answer(desk, LogAnswer(facts=[_answer(fact, names, recipes) for fact in shown], is_cut=is_cut), lines)
+
+
+def _both(moved: list[LogFact], decided: list[Decision]) -> list[LogFact | Decision]:
+    """Return goods that moved and what was decided as one list, newest first."""
+    # Of one act, what comes after in the log stands above it.
+    return sorted([*moved, *decided], key=lambda fact: (-fact.wall_ms, fact.dot.stream, -fact.dot.seq))
+
+
+def _line(fact: LogFact | Decision, names: dict[bytes, str], recipes: Recipes) -> str:
+    if isinstance(fact, LogFact):
+        return _fact_line(fact, names)
+    return _("{when} {market}: {what}").format(
+        when=when_text(fact.wall_ms, fact.clock), market=_market(fact, names), what=decision_text(fact, recipes)
+    )
+
+
+def _answer(fact: LogFact | Decision, names: dict[bytes, str], recipes: Recipes) -> FactAnswer:
+    if isinstance(fact, LogFact):
+        return _fact_answer(fact, names)
+    return FactAnswer(
+        fact_id=str(fact.dot),
+        market=_market(fact, names),
+        node_id=node_id(fact.origin),
+        what=decision_word(fact),
+        is_undo=False,
+        item_id=fact.item_id,
+        item=fact.item_name,
+        quantity_milli=None,
+        unit=None,
+        lot_id=None if fact.lot_id is None else str(fact.lot_id),
+        wall_ms=fact.wall_ms,
+        clock=fact.clock.name.lower(),
+        detail=decision_text(fact, recipes),
+    )
 
 
 def _fact_line(fact: LogFact, names: dict[bytes, str]) -> str:
@@ -122,7 +162,7 @@ def _fact_line(fact: LogFact, names: dict[bytes, str]) -> str:
     )
 
 
-def _market(fact: LogFact, names: dict[bytes, str]) -> str:
+def _market(fact: LogFact | Decision, names: dict[bytes, str]) -> str:
     return names.get(fact.origin) or node_id(fact.origin)
 
 

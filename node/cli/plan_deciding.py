@@ -66,13 +66,15 @@ def accept_plan(desk: Desk, action_id: bytes, *, is_yes: bool) -> None:
         _tell_done(desk, "accepted", str(plan_id), action_id, lines)
 
 
-def withdraw_accepted(desk: Desk, action_id: bytes) -> None:
+def withdraw_accepted(desk: Desk, action_id: bytes, reason: str | None) -> None:
     """Take the accepted plan back."""
     with writing(desk) as market:
         plan = plan_view(market.reader, desk.places, clock.now()).accepted_plan
         if plan is None:
             raise Refused("plan.none_accepted", N_("No plan is accepted."), N_("Nothing was changed."))
-        market.act("plan", lambda tx, who: withdraw_plan(tx, action_id=action_id, who=who, plan=plan.plan_id))
+        market.act(
+            "plan", lambda tx, who: withdraw_plan(tx, action_id=action_id, who=who, plan=plan.plan_id, reason=reason)
+        )
         line = _("withdrawn: the plan for {day}; what it had reserved is free").format(day=plan.day.isoformat())
         _tell_done(desk, "withdrawn", str(plan.plan_id), action_id, [line])
 

@@ -64,6 +64,7 @@ ALL = "all"
     metavar="DISH",
     help=_("Say that a dish of the accepted plan was cooked; until noon also one of yesterday."),
 )
+@click.option("--reason", metavar="TEXT", help=_("With --withdraw: why, kept in the log."))
 @click.option("--forget", is_flag=True, help=_("Erase what people leave out, and the drafts made from it."))
 @click.option("--acknowledge", is_flag=True, help=_("Let the central planner be asked again after an allergen fault."))
 @confirmed
@@ -82,6 +83,7 @@ def plan_verb(
     accept: bool,
     withdraw: bool,
     cook: str | None,
+    reason: str | None,
     forget: bool,
     acknowledge: bool,
     yes: bool,
@@ -92,6 +94,8 @@ def plan_verb(
     chosen = [makes, why_dish, why_not_recipe, verdicts, accept, withdraw, cook, forget, acknowledge]
     if sum(1 for each in chosen if each) > 1:
         raise click.UsageError(_("one thing at a time: make a plan, ask why, accept, withdraw or cook"))
+    if reason is not None and not withdraw:
+        raise click.UsageError(_("--reason goes with --withdraw"))
     if makes:
         _make(desk, portions, without, meal, day)
     elif why_dish or why_not_recipe:
@@ -101,7 +105,7 @@ def plan_verb(
     elif accept:
         accept_plan(desk, action_id, is_yes=yes)
     elif withdraw:
-        withdraw_accepted(desk, action_id)
+        withdraw_accepted(desk, action_id, reason)
     elif cook:
         cook_dish(desk, cook, portions, action_id, is_yes=yes)
     elif forget:

@@ -14,6 +14,7 @@ import msgspec
 from node.domain.lots import Dot
 from node.domain.words import Basis, MoveKind
 from node.ledger.codec import UnknownEvent
+from node.ledger.decisions import is_decision, keep_decision
 from node.ledger.events import (
     BY_VALUE,
     Event,
@@ -69,6 +70,8 @@ def fold_without_refresh(
         known = BY_VALUE[type(fact)]
         fold_unknown(connection, UnknownEvent(event.dot, known.type_id, known.version))
         return
+    if is_decision(fact):
+        keep_decision(connection, event, member=member, clock=clock)
     if isinstance(fact, Moved):
         move(connection, event, fact, member=member, clock=clock)
     elif isinstance(fact, LotCounted):

@@ -11,7 +11,7 @@ import sqlite3
 # Raised by one with each migration; a database with a higher number was made by newer software.
 SCHEMA_VERSION = 2
 # Raised whenever folding the same blocks would give other rows. The starter catalogue's version is kept beside it.
-FOLD_VERSION = 3
+FOLD_VERSION = 4
 # A database page; it cannot change later. On a card, bytes written are what wears out.
 PAGE_BYTES = 1024
 
@@ -127,6 +127,10 @@ CREATE TABLE verdict (
   verdict TEXT NOT NULL, codes TEXT NOT NULL, member BLOB NOT NULL, hlc INTEGER NOT NULL, PRIMARY KEY (stream, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX verdict_by_hlc ON verdict (hlc);
+CREATE TABLE decision (
+  hlc INTEGER NOT NULL, stream BLOB NOT NULL, seq INTEGER NOT NULL, type INTEGER NOT NULL, version INTEGER NOT NULL,
+  fact BLOB NOT NULL, member BLOB NOT NULL, clock INTEGER NOT NULL, who INTEGER NOT NULL, PRIMARY KEY (hlc, stream, seq)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE unknown_event (
   stream BLOB NOT NULL, seq INTEGER NOT NULL, type INTEGER NOT NULL, version INTEGER NOT NULL,
   PRIMARY KEY (stream, seq)
@@ -212,6 +216,7 @@ DERIVED_TABLES = (
     "dish_use",
     "dish_cooked",
     "verdict",
+    "decision",
     "unknown_event",
     "item",
 )

@@ -61,8 +61,17 @@ class PlanDecisions:
             )
 
     async def withdraw(self, plan: AcceptedPlan) -> None:
-        """Take an accepted plan back."""
+        """Take an accepted plan back, with a reason where one is given."""
         app = self._app
+        reason = await app.push_screen_wait(
+            AskWords(
+                _("Why is the plan for {day} withdrawn? Enter alone gives no reason.").format(day=plan.day.isoformat()),
+                _("Reason"),
+                may_be_empty=True,
+            )
+        )
+        if reason is None:
+            return
         if await self._decisions.sure(
             N_("Withdraw the accepted plan for {day}?"),
             N_("What it had reserved is free again."),
@@ -70,7 +79,9 @@ class PlanDecisions:
         ):
             self._decisions.write(
                 _("withdraw the plan"),
-                lambda tx, action_id, _yes: withdraw_plan(tx, action_id=action_id, who=app.who, plan=plan.plan_id),
+                lambda tx, action_id, _yes: withdraw_plan(
+                    tx, action_id=action_id, who=app.who, plan=plan.plan_id, reason=reason
+                ),
                 lambda _nothing: app.front.say(_("Withdrawn; what it had reserved is free.")),
             )
 

@@ -11,6 +11,7 @@ import msgspec
 from node.domain.allergens import Declaration
 from node.domain.lots import Dot, Lot, first_expired_first
 from node.domain.words import Unit
+from node.ledger.holds import OURS, held_lots_at
 from node.ledger.items import gtin_item_id
 
 ROWS_MAX = 500
@@ -157,9 +158,8 @@ _IS_OURS = """(i.is_starter = 0 AND (
 
 _LOT_COLUMNS = "stream, seq, item_id, unit, on_hand_milli, batch, supplier, use_by, best_before, hlc"
 
-# The lots on hold with all their descendants: the first part of a query that begins with WITH RECURSIVE.
-HELD_LOTS = """held(stream, seq) AS (SELECT stream, seq FROM lot_hold
-  UNION SELECT p.stream, p.seq FROM lot_parent p JOIN held h ON p.parent_stream = h.stream AND p.parent_seq = h.seq)"""
+# Our lots on hold with all their descendants: the first part of a query that begins with WITH RECURSIVE.
+HELD_LOTS = held_lots_at(OURS)
 
 # Bound is what cannot be sold of a lot: all of it past its date or on hold, else what is promised to other markets.
 _STOCK_QUERY = f"""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from node.domain.lots import DateState, Dot, Lot, date_state, first_expired_first
+from node.ledger.holds import OURS, is_not_lifted_at
 from node.ledger.read.goods import HELD_LOTS, from_day, lot_of, to_day
 
 PLANS_MAX = 100
@@ -126,9 +127,10 @@ def lot_states(connection: sqlite3.Connection, today: date | None, item_id: str 
     """Return our open lots (of one item, or all), first expired first, each with what hinders its use on a day."""
     rows = connection.execute(
         f"WITH RECURSIVE {HELD_LOTS} SELECT l.stream, l.seq, l.item_id, l.unit, l.on_hand_milli, l.batch, l.supplier,"
-        " l.use_by, l.best_before, l.hlc, h.stream IS NOT NULL, EXISTS (SELECT 1 FROM lot_hold o WHERE"
-        " o.stream = l.stream AND o.seq = l.seq AND o.reason = ?), coalesce((SELECT sum(t.reserved_milli) FROM transfer"
-        " t WHERE t.lot_stream = l.stream AND t.lot_seq = l.seq AND t.reserved_milli > 0), 0)"
+        " l.use_by, l.best_before, l.hlc, h.stream IS NOT NULL, EXISTS (SELECT 1 FROM lot_hold h WHERE"
+        f" h.stream = l.stream AND h.seq = l.seq AND h.reason = ? AND {is_not_lifted_at(OURS)}),"
+        " coalesce((SELECT sum(t.reserved_milli) FROM transfer t WHERE t.lot_stream = l.stream AND t.lot_seq = l.seq"
+        " AND t.reserved_milli > 0), 0)"
         " FROM lot l LEFT JOIN held h ON h.stream = l.stream AND h.seq = l.seq"
         " WHERE l.is_open = 1 AND l.member = (SELECT origin FROM writer WHERE id = 1) AND (? IS NULL OR l.item_id = ?)"
         " ORDER BY coalesce(l.use_by, l.best_before, 9999999), l.hlc, l.stream, l.seq LIMIT ?",

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from node.clock import ClockQuality, Moment
 from node.domain.words import Unit
+from node.ledger.holds import held_lots_at
 from node.ledger.items import par_key
-from node.ledger.read.goods import HELD_LOTS, ROWS_MAX, from_day, to_day, unit_of
+from node.ledger.read.goods import ROWS_MAX, from_day, to_day, unit_of
 from node.ledger.registers import shown
 
 
@@ -105,7 +106,7 @@ def spare(
 # A market handles some thousand items; beyond this a list is not read anyway.
 _ITEMS_MAX = 10_000
 _STOCK_AT = f"""
-WITH RECURSIVE {HELD_LOTS}, reserved(stream, seq, milli) AS (
+WITH RECURSIVE {held_lots_at(":origin")}, reserved(stream, seq, milli) AS (
   SELECT lot_stream, lot_seq, sum(reserved_milli) FROM transfer
   WHERE sender = :origin AND reserved_milli > 0 GROUP BY 1, 2
 ), mine AS (

@@ -15,6 +15,7 @@ from node.domain.transfers import Flag, State
 from node.domain.words import Unit
 from node.errors import N_, Refused
 from node.ledger.events import TransferRefused, TransferSent
+from node.ledger.holds import OURS, is_not_lifted_at
 from node.ledger.names import node_id
 from node.ledger.read.goods import HELD_LOTS, ROWS_MAX, unit_of
 from node.ledger.transfers import decoded_fact
@@ -209,9 +210,9 @@ def held_lots(connection: sqlite3.Connection, item_id: str) -> dict[Dot, str]:
     if connection.execute("SELECT 1 FROM lot_hold LIMIT 1").fetchone() is None:
         return {}
     rows = connection.execute(
-        f"WITH RECURSIVE {HELD_LOTS} SELECT l.stream, l.seq, (SELECT min(reason) FROM lot_hold o"
-        " WHERE o.stream = l.stream AND o.seq = l.seq) FROM lot l JOIN held h ON h.stream = l.stream AND h.seq = l.seq"
-        " WHERE l.item_id = ? AND l.is_open = 1",
+        f"WITH RECURSIVE {HELD_LOTS} SELECT l.stream, l.seq, (SELECT min(reason) FROM lot_hold h"
+        f" WHERE h.stream = l.stream AND h.seq = l.seq AND {is_not_lifted_at(OURS)})"
+        " FROM lot l JOIN held h ON h.stream = l.stream AND h.seq = l.seq WHERE l.item_id = ? AND l.is_open = 1",
         (item_id,),
     )
     return {Dot(stream, seq): HOLD_WORDS.get(reason, OTHER_HOLD) for stream, seq, reason in rows.fetchall()}

@@ -95,10 +95,13 @@ async def test_a_plan_is_accepted_and_withdrawn_by_a_lone_y_and_by_no_scan(tmp_p
         await press(app, "enter")
         await shows(app, "Enter accept - nothing is planned, or it is accepted already")
         await press(app, "x")
+        await shows(app, "Why is the plan for 2026-11-22 withdrawn?")
+        await write(app, "no gas")
+        await press(app, "enter")
         await shows(app, "Withdraw the accepted plan for 2026-11-22?")
         await say_yes(app)
         await settled(app)
-        assert rows(places, count) == [(1, 1)]
+        assert rows(places, "SELECT reason FROM plan_withdrawn") == [("no gas",)]
 
 
 async def test_a_dish_of_the_accepted_plan_is_cooked_and_its_food_leaves_the_stock(tmp_path: Path) -> None:
