@@ -13,6 +13,7 @@ from typing import Any
 
 from node.ledger.events import Event, Moved
 from node.ledger.fold import Stale, fold_without_refresh, refresh
+from node.ledger.numbers import Numbers
 from node.ledger.stock import ADD_CONTRIB, INSERT_MOVEMENT
 from node.ledger.understood import are_understood
 
@@ -25,6 +26,7 @@ class Bulk:
         self._rows: list[tuple[Any, ...]] = []
         self._parts: dict[tuple[bytes, int, bytes, int], int] = {}
         self._stale = Stale()
+        self._numbers = Numbers(connection)
 
     def fold(self, events: Sequence[Event], *, member: bytes, clock: int) -> None:
         """Fold the events of one block, its movements and what it makes stale only with `write`.
@@ -45,7 +47,7 @@ class Bulk:
     def write(self) -> None:
         """Write the movements that wait, each sum once, and compute again what became stale."""
         # In the order of the table, so that neighbours are written while their page is at hand.
-        self._rows.sort(key=itemgetter(11, 0, 1))
+        self._rows.sort(key=itemgetter(0, 1))
         self._connection.executemany(INSERT_MOVEMENT, self._rows)
         self._connection.executemany(
             ADD_CONTRIB, [(*part, quantity_milli) for part, quantity_milli in sorted(self._parts.items())]
@@ -55,24 +57,23 @@ class Bulk:
         self._rows, self._parts, self._stale = [], {}, Stale()
 
     def _keep(self, moved: Sequence[Event], member: bytes, clock: int) -> None:
-        rows, parts = self._rows, self._parts
+        rows, parts, numbers = self._rows, self._parts, self._numbers
         for (stream, seq), hlc, who, fact in moved:
             assert isinstance(fact, Moved)
             (lot_stream, lot_seq), kind, quantity_milli = fact.lot, fact.kind, fact.quantity_milli
             about_stream, about_seq = fact.about or (None, None)
             rows.append(
                 (
-                    stream,
+                    numbers[stream],
                     seq,
-                    lot_stream,
+                    numbers[lot_stream],
                     lot_seq,
                     kind,
                     quantity_milli,
-                    about_stream,
+                    None if about_stream is None else numbers[about_stream],
                     about_seq,
                     fact.basis,
                     fact.reason,
-                    member,
                     hlc,
                     clock,
                     who,

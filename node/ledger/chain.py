@@ -18,6 +18,7 @@ from node.ledger.fold import fold, fold_history, fold_unknown
 from node.ledger.items import insert_starter_items
 from node.ledger.keys import is_signed
 from node.ledger.names import group_of, origin_of
+from node.ledger.numbers import take_numbers
 from node.ledger.roster import Roster, cutoffs, load_roster, no_market_row, retired_members
 from node.ledger.schema import make_derived_tables_again, migrate
 from node.ledger.seal import pending_event
@@ -91,6 +92,8 @@ def refold(source: sqlite3.Connection, target: sqlite3.Connection, *, progress: 
     first damaged block, and then the caller rolls back.
     """
     make_derived_tables_again(target)
+    if target is not source:
+        take_numbers(source, target)
     insert_starter_items(target)
     (total,) = source.execute("SELECT count(*) FROM block").fetchone()
     done = 0
@@ -103,7 +106,7 @@ def refold(source: sqlite3.Connection, target: sqlite3.Connection, *, progress: 
             block, body = _read(place, frame)
             if stream in home:
                 for event in body.events:
-                    fold_history(target, event, member=origin, clock=block.header.clock)
+                    fold_history(target, event, clock=block.header.clock)
             else:
                 bulk.fold(body.events, member=origin, clock=block.header.clock)
             for unknown in body.unknown:

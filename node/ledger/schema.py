@@ -11,7 +11,7 @@ import sqlite3
 # Raised by one with each migration; a database with a higher number was made by newer software.
 SCHEMA_VERSION = 2
 # Raised whenever folding the same blocks would give other rows. The starter catalogue's version is kept beside it.
-FOLD_VERSION = 4
+FOLD_VERSION = 5
 # A database page; it cannot change later. On a card, bytes written are what wears out.
 PAGE_BYTES = 1024
 
@@ -40,13 +40,23 @@ CREATE TABLE quarantine (
 """
 
 _DERIVED = """
-CREATE TABLE movement (
-  stream BLOB NOT NULL, seq INTEGER NOT NULL, lot_stream BLOB NOT NULL, lot_seq INTEGER NOT NULL,
-  kind INTEGER NOT NULL, quantity_milli INTEGER NOT NULL, about_stream BLOB, about_seq INTEGER,
-  basis INTEGER NOT NULL, reason INTEGER NOT NULL, member BLOB NOT NULL, hlc INTEGER NOT NULL,
-  clock INTEGER NOT NULL, who INTEGER NOT NULL, PRIMARY KEY (hlc, stream, seq)
+CREATE TABLE name_number (
+  number INTEGER NOT NULL PRIMARY KEY, name BLOB NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE movement_row (
+  stream_number INTEGER NOT NULL, seq INTEGER NOT NULL, lot_number INTEGER NOT NULL, lot_seq INTEGER NOT NULL,
+  kind INTEGER NOT NULL, quantity_milli INTEGER NOT NULL, about_number INTEGER, about_seq INTEGER,
+  basis INTEGER NOT NULL, reason INTEGER NOT NULL, hlc INTEGER NOT NULL, clock INTEGER NOT NULL, who INTEGER NOT NULL,
+  PRIMARY KEY (stream_number, seq)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX movement_by_lot ON movement (lot_stream, lot_seq);
+CREATE INDEX movement_by_lot ON movement_row (lot_number, lot_seq);
+CREATE INDEX movement_by_about ON movement_row (about_number, about_seq) WHERE about_number IS NOT NULL;
+CREATE VIEW movement AS SELECT s.name AS stream, r.seq AS seq, l.name AS lot_stream, r.lot_seq AS lot_seq,
+  r.kind AS kind, r.quantity_milli AS quantity_milli,
+  (SELECT a.name FROM name_number a WHERE a.number = r.about_number) AS about_stream, r.about_seq AS about_seq,
+  r.basis AS basis, r.reason AS reason, (SELECT h.origin FROM head h WHERE h.stream = s.name) AS member,
+  r.hlc AS hlc, r.clock AS clock, r.who AS who
+FROM movement_row r JOIN name_number s ON s.number = r.stream_number JOIN name_number l ON l.number = r.lot_number;
 CREATE TABLE contrib (
   lot_stream BLOB NOT NULL, lot_seq INTEGER NOT NULL, member BLOB NOT NULL, kind INTEGER NOT NULL,
   quantity_milli INTEGER NOT NULL, PRIMARY KEY (lot_stream, lot_seq, member, kind)
@@ -198,8 +208,10 @@ STRICT, WITHOUT ROWID;
 CREATE TABLE breaker (name TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
 
+DERIVED_VIEWS = ("movement",)
 DERIVED_TABLES = (
-    "movement",
+    "name_number",
+    "movement_row",
     "contrib",
     "lot",
     "lot_parent",
@@ -262,8 +274,11 @@ def schema_version(connection: sqlite3.Connection) -> int:
 
 def make_derived_tables_again(connection: sqlite3.Connection) -> None:
     """Drop every derived table and make it empty, inside the caller's transaction."""
-    for table in DERIVED_TABLES:
-        connection.execute(f"DROP TABLE IF EXISTS {table}")
+    # Looked up, since `movement` was a table once and is a view.
+    found = connection.execute("SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view')").fetchall()
+    for name, kind in found:
+        if name in DERIVED_TABLES or name in DERIVED_VIEWS:
+            connection.execute(f"DROP {kind} {name}")
     for statement in _statements(_DERIVED):
         connection.execute(statement)
 

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from node.domain.lots import Dot
 from node.domain.words import MoveKind
 from node.ledger.events import Event, LotCarried, LotReceived, Moved, TransferReceived
+from node.ledger.numbers import number_of
 
 INSERT_MOVEMENT = (
-    "INSERT INTO movement (stream, seq, lot_stream, lot_seq, kind, quantity_milli, about_stream, about_seq, basis,"
-    " reason, member, hlc, clock, who) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO movement_row (stream_number, seq, lot_number, lot_seq, kind, quantity_milli, about_number, about_seq,"
+    " basis, reason, hlc, clock, who) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 ADD_CONTRIB = (
     "INSERT INTO contrib (lot_stream, lot_seq, member, kind, quantity_milli) VALUES (?, ?, ?, ?, ?)"
@@ -25,7 +26,7 @@ ADD_CONTRIB = (
 
 def move(connection: sqlite3.Connection, event: Event, fact: Moved, *, member: bytes, clock: int) -> None:
     """Fold a movement: its row, its part of the sum, and the lot's stock where its custodian wrote it."""
-    insert_movement(connection, event, fact, member=member, clock=clock)
+    insert_movement(connection, event, fact, clock=clock)
     _contribute(connection, fact.lot, member, fact.kind, fact.quantity_milli)
     row = connection.execute(
         "UPDATE lot SET on_hand_milli = on_hand_milli + ? WHERE stream = ? AND seq = ? AND member = ?"
@@ -37,20 +38,24 @@ def move(connection: sqlite3.Connection, event: Event, fact: Moved, *, member: b
         connection.execute("UPDATE lot SET is_open = ? WHERE stream = ? AND seq = ?", (int(row[0] != 0), *fact.lot))
 
 
-def insert_movement(connection: sqlite3.Connection, event: Event, fact: Moved, *, member: bytes, clock: int) -> None:
+def insert_movement(connection: sqlite3.Connection, event: Event, fact: Moved, *, clock: int) -> None:
     """Keep the row of a movement, whatever it does to stock."""
-    about = fact.about or (None, None)
+    (stream, seq), (lot_stream, lot_seq) = event.dot, fact.lot
+    stream_number = number_of(connection, stream)
+    lot_number = stream_number if lot_stream == stream else number_of(connection, lot_stream)
+    about = (None, None) if fact.about is None else (number_of(connection, fact.about[0]), fact.about[1])
     connection.execute(
         INSERT_MOVEMENT,
         (
-            *event.dot,
-            *fact.lot,
+            stream_number,
+            seq,
+            lot_number,
+            lot_seq,
             fact.kind,
             fact.quantity_milli,
             *about,
             fact.basis,
             fact.reason,
-            member,
             event.hlc,
             clock,
             event.who,

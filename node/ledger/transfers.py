@@ -190,7 +190,8 @@ def _book_sending(
     connection: sqlite3.Connection, event: Event, lot_id: Dot, quantity_milli: int, *, member: bytes, clock: int
 ) -> None:
     booked = connection.execute(
-        "SELECT 1 FROM movement WHERE hlc = ? AND stream = ? AND seq = ?", (event.hlc, *event.dot)
+        "SELECT 1 FROM movement_row WHERE stream_number = (SELECT number FROM name_number WHERE name = ?) AND seq = ?",
+        event.dot,
     ).fetchone()
     if booked is None:
         fact = Moved(

@@ -33,7 +33,7 @@ DIRECTIONS = tuple((giver, taker) for giver in range(REPLICAS) for taker in rang
 
 
 Row = tuple[Any, ...]
-"""A row of table `movement`, in the order of INSERT_MOVEMENT."""
+"""A row of table `movement_row`, in the order of INSERT_MOVEMENT."""
 
 
 class Change(NamedTuple):
@@ -71,18 +71,22 @@ def member_of(replica: int) -> bytes:
 
 
 def movement_rows(replica: int, entries: Iterable[Sequence[float]], first_seq: int = 0) -> list[Row]:
-    """Return the rows of table `movement` that stand for changes; their lots are the items' at that replica."""
-    member = member_of(replica)
-    stream = member[:8]
+    """Return the rows of table `movement_row` that stand for changes; their lots are the items' at that replica."""
+    number = _number_of(replica)
     return [
-        (stream, seq, stream, item, kind, pieces * 1000, None, None, 3, 0, member, OPENED_MS + at_ms, 2, 1)
+        (number, seq, number, item, kind, pieces * 1000, None, None, 3, 0, OPENED_MS + at_ms, 2, 1)
         for seq, (item, pieces, kind, at_ms) in enumerate(entries, start=first_seq)
     ]
 
 
+def _number_of(replica: int) -> int:
+    """Return the number that stands for a replica's stream in every file of the comparison."""
+    return replica + 1
+
+
 INSERT_MOVEMENT = (
-    "INSERT INTO movement (stream, seq, lot_stream, lot_seq, kind, quantity_milli, about_stream, about_seq, basis,"
-    " reason, member, hlc, clock, who) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO movement_row (stream_number, seq, lot_number, lot_seq, kind, quantity_milli, about_number, about_seq,"
+    " basis, reason, hlc, clock, who) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 ADD_CONTRIB = (
     "INSERT INTO contrib (lot_stream, lot_seq, member, kind, quantity_milli) VALUES (?, ?, ?, ?, ?)"
@@ -95,19 +99,31 @@ def fold_rows(connection: sqlite3.Connection, rows: list[Row]) -> None:
     connection.executemany(INSERT_MOVEMENT, rows)
     sums: dict[Row, float] = {}
     for row in rows:
-        key = (row[2], row[3], row[10], row[4])
+        key = (row[2], row[3], row[4])
         sums[key] = sums.get(key, 0) + row[5]
-    connection.executemany(ADD_CONTRIB, [(*key, total) for key, total in sorted(sums.items())])
+    members = {_number_of(replica): member_of(replica) for replica in range(REPLICAS)}
+    connection.executemany(
+        ADD_CONTRIB,
+        [
+            (members[number][:8], item, members[number], kind, total)
+            for (number, item, kind), total in sorted(sums.items())
+        ],
+    )
 
 
 def folded_database(path: Path) -> sqlite3.Connection:
     """Make a file with a market's two tables of movements, and one for whatever an engine saves of itself."""
     scratch = sqlite3.connect(":memory:", isolation_level=None)
     migrate(scratch)
-    made = scratch.execute("SELECT sql FROM sqlite_master WHERE tbl_name IN ('movement', 'contrib') AND sql NOT NULL")
+    tables = "'name_number', 'movement_row', 'contrib'"
+    made = scratch.execute(f"SELECT sql FROM sqlite_schema WHERE tbl_name IN ({tables}) AND sql NOT NULL")
     connection = open_folded(path)
     for (statement,) in made:
         connection.execute(statement)
+    connection.executemany(
+        "INSERT INTO name_number (number, name) VALUES (?, ?)",
+        [(_number_of(replica), member_of(replica)[:8]) for replica in range(REPLICAS)],
+    )
     connection.execute("CREATE TABLE saved (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT")
     scratch.close()
     return connection
@@ -139,6 +155,6 @@ def check_folded(path: Path, count: int) -> None:
     """Reopen a file made by `folded_database` and check it."""
     connection = sqlite3.connect(path)
     found = dict(connection.execute("SELECT lot_seq, sum(quantity_milli) FROM contrib GROUP BY lot_seq"))
-    (movements,) = connection.execute("SELECT count(*) FROM movement").fetchone()
+    (movements,) = connection.execute("SELECT count(*) FROM movement_row").fetchone()
     connection.close()
     check_totals([found.get(item, 0) for item in range(ITEMS)], movements, count)

@@ -24,6 +24,7 @@ from node.ledger.events import (
     TransferWithdrawn,
 )
 from node.ledger.read.goods import ROWS_MAX
+from node.ledger.read.movements import NEWEST
 
 TRANSFER_WORDS = {
     TransferOffered: "offered",
@@ -63,11 +64,15 @@ class LogFact:
 
 
 # A lot of before this market joined is known by the lot it was carried into.
-_MOVED = """
-SELECT m.hlc AS hlc, m.stream AS stream, m.seq AS seq, m.member AS member, m.clock AS clock, 0 AS source,
-  m.kind AS kind, m.about_stream IS NOT NULL AS is_undo, m.quantity_milli AS quantity_milli,
-  m.lot_stream AS lot_stream, m.lot_seq AS lot_seq
-FROM movement m WHERE (:origin IS NULL OR m.member = :origin) ORDER BY m.hlc DESC LIMIT :limit
+# In this order of joins (CROSS): the last of each stream, and never all movements.
+_MOVED = f"""
+SELECT m.hlc AS hlc, h.stream AS stream, m.seq AS seq, h.origin AS member, m.clock AS clock, 0 AS source,
+  m.kind AS kind, m.about_number IS NOT NULL AS is_undo, m.quantity_milli AS quantity_milli,
+  n.name AS lot_stream, m.lot_seq AS lot_seq
+FROM head h CROSS JOIN name_number s ON s.name = h.stream
+CROSS JOIN movement_row m ON m.stream_number = s.number AND {NEWEST}
+JOIN name_number n ON n.number = m.lot_number
+WHERE (:origin IS NULL OR h.origin = :origin) ORDER BY m.hlc DESC LIMIT :limit
 """
 _CAME_IN = """
 SELECT l.hlc, l.stream, l.seq, l.member, l.clock, 1,

@@ -76,35 +76,43 @@ _LOT_KIND = f"""coalesce((SELECT c.kind FROM contrib c WHERE c.lot_stream = l.st
   LIMIT 1), {MoveKind.RECEIVE})"""
 # Ours alone: what others did is in their own words, and their numbers for people are not ours.
 _OURS = "(SELECT origin FROM writer WHERE id = 1)"
+# The movements of our streams, each of which is in the order of its clock; `s` is the stream.
+_OUR_ROWS = f"""head h JOIN name_number s ON s.name = h.stream AND h.origin = {_OURS}
+JOIN movement_row m ON m.stream_number = s.number"""
+# Rows `m` of a stream `s` that can be among the newest of all: the clock of a stream runs forward only.
+NEWEST = """m.seq >= coalesce((SELECT x.seq FROM movement_row x WHERE x.stream_number = s.number
+  ORDER BY x.seq DESC LIMIT 1 OFFSET :limit - 1), 0)"""
 # A lot's own event counts as the movement by which it came in.
 _MOVEMENTS = f"""
-SELECT m.stream AS stream, m.seq AS seq, m.kind AS kind, m.quantity_milli AS quantity_milli, l.item_id AS item_id,
-  l.unit AS unit, m.lot_stream AS lot_stream, m.lot_seq AS lot_seq, l.batch AS batch, m.basis AS basis,
-  m.reason AS reason, m.about_stream AS about_stream, m.about_seq AS about_seq, m.hlc AS hlc, m.clock AS clock,
-  m.who AS who
-FROM movement m JOIN lot l ON l.stream = m.lot_stream AND l.seq = m.lot_seq AND l.member = m.member
-WHERE m.member = {_OURS} {{movement_where}}
+SELECT s.name AS stream, m.seq AS seq, m.kind AS kind, m.quantity_milli AS quantity_milli, l.item_id AS item_id,
+  l.unit AS unit, l.stream AS lot_stream, m.lot_seq AS lot_seq, l.batch AS batch, m.basis AS basis,
+  m.reason AS reason, (SELECT a.name FROM name_number a WHERE a.number = m.about_number) AS about_stream,
+  m.about_seq AS about_seq, m.hlc AS hlc, m.clock AS clock, m.who AS who
+FROM {_OUR_ROWS} JOIN name_number n ON n.number = m.lot_number
+JOIN lot l ON l.stream = n.name AND l.seq = m.lot_seq AND l.member = {_OURS} {{movement_where}}
 UNION ALL
 SELECT l.stream, l.seq, {_LOT_KIND}, l.quantity_milli, l.item_id, l.unit, l.stream, l.seq, l.batch, NULL, 0, NULL,
   NULL, l.hlc, l.clock, l.who FROM lot l WHERE l.quantity_milli <> 0 AND l.member = {_OURS} {{lot_where}}
 """
+# Whether a row `v` with the columns of `_MOVEMENTS` was taken back by a later movement of the same lot.
+_IS_UNDONE = """EXISTS (SELECT 1 FROM movement_row u
+  WHERE u.about_number = (SELECT number FROM name_number WHERE name = v.stream) AND u.about_seq = v.seq
+  AND u.lot_number = (SELECT number FROM name_number WHERE name = v.lot_stream) AND u.lot_seq = v.lot_seq)"""
 
-_NAMED = """
-SELECT v.*, coalesce(i.name, v.item_id), coalesce(p.name, ''),
-  EXISTS (SELECT 1 FROM movement u WHERE u.about_stream = v.stream AND u.about_seq = v.seq
-          AND u.lot_stream = v.lot_stream AND u.lot_seq = v.lot_seq)
-FROM ({movements}) v LEFT JOIN item i ON i.item_id = v.item_id LEFT JOIN person p ON p.number = v.who
+_NAMED = f"""
+SELECT v.*, coalesce(i.name, v.item_id), coalesce(p.name, ''), {_IS_UNDONE}
+FROM ({{movements}}) v LEFT JOIN item i ON i.item_id = v.item_id LEFT JOIN person p ON p.number = v.who
 """
 
 
 def movements(connection: sqlite3.Connection, item_id: str | None = None, limit: int = 50) -> list[Movement]:
     """Return the last movements of an item or of the whole market, newest first."""
     bounded = min(limit, ROWS_MAX)
-    # Each half is cut to the limit by its own index before the two are merged; a year of movements stays untouched.
+    # Each half is cut to the limit before the two are merged; a year of movements stays untouched.
     if item_id is None:
-        inner = _newest_halves(_MOVEMENTS.format(movement_where="", lot_where=""))
+        inner = _newest_halves(_MOVEMENTS.format(movement_where=f"WHERE {NEWEST}", lot_where=""))
     else:
-        inner = _MOVEMENTS.format(movement_where="AND l.item_id = :item_id", lot_where="AND l.item_id = :item_id")
+        inner = _MOVEMENTS.format(movement_where="WHERE l.item_id = :item_id", lot_where="AND l.item_id = :item_id")
     query = f"{_NAMED.format(movements=inner)} ORDER BY v.hlc DESC, v.stream, v.seq DESC LIMIT :limit"
     return [_movement(row) for row in connection.execute(query, {"item_id": item_id, "limit": bounded}).fetchall()]
 
@@ -112,9 +120,7 @@ def movements(connection: sqlite3.Connection, item_id: str | None = None, limit:
 def movements_of_action(connection: sqlite3.Connection, action: DoneAction) -> list[Movement]:
     """Return the movements of one action, in their order. Takings-back that came later are not among them."""
     inner = _MOVEMENTS.format(
-        # Events of one action have consecutive clock values, and movements are kept in the order of the clock.
-        movement_where="AND m.hlc BETWEEN :hlc - :last + :first AND :hlc AND m.stream = :stream"
-        " AND m.seq BETWEEN :first AND :last",
+        movement_where="WHERE s.name = :stream AND m.seq BETWEEN :first AND :last",
         lot_where="AND l.stream = :stream AND l.seq BETWEEN :first AND :last",
     )
     rows = connection.execute(
@@ -123,7 +129,6 @@ def movements_of_action(connection: sqlite3.Connection, action: DoneAction) -> l
             "stream": action.first.stream,
             "first": action.first.seq,
             "last": action.first.seq + action.event_count - 1,
-            "hlc": action.wall_ms,
         },
     )
     return [_movement(row) for row in rows.fetchall()]
@@ -151,18 +156,19 @@ def today_totals(connection: sqlite3.Connection, moment: Moment) -> TodayTotals:
     midnight_ms = _local_midnight_ms(moment)
     counts = dict(
         connection.execute(
-            f"SELECT kind, count(*) FROM movement m WHERE hlc >= ? AND member = {_OURS} AND about_stream IS NULL"
-            " AND NOT EXISTS ("
-            " SELECT 1 FROM movement u WHERE u.about_stream = m.stream AND u.about_seq = m.seq"
-            " AND u.lot_stream = m.lot_stream AND u.lot_seq = m.lot_seq) GROUP BY kind",
+            f"SELECT kind, count(*) FROM {_OUR_ROWS} WHERE m.about_number IS NULL AND m.seq > coalesce("
+            " (SELECT x.seq FROM movement_row x WHERE x.stream_number = s.number AND x.hlc < ?"
+            " ORDER BY x.seq DESC LIMIT 1), -1) AND NOT EXISTS ("
+            " SELECT 1 FROM movement_row u WHERE u.about_number = m.stream_number AND u.about_seq = m.seq"
+            " AND u.lot_number = m.lot_number AND u.lot_seq = m.lot_seq) GROUP BY kind",
             (midnight_ms,),
         ).fetchall()
     )
     (received,) = connection.execute(
         f"SELECT count(*) FROM lot l WHERE hlc >= ? AND member = {_OURS} AND quantity_milli <> 0"
         f" AND {_LOT_KIND} <> {MoveKind.CARRIED} AND NOT EXISTS ("
-        " SELECT 1 FROM movement u WHERE u.about_stream = l.stream AND u.about_seq = l.seq"
-        " AND u.lot_stream = l.stream AND u.lot_seq = l.seq)",
+        " SELECT 1 FROM movement_row u WHERE u.about_number = (SELECT number FROM name_number WHERE name = l.stream)"
+        " AND u.about_seq = l.seq AND u.lot_number = u.about_number AND u.lot_seq = l.seq)",
         (midnight_ms,),
     ).fetchone()
     sold = counts.get(MoveKind.SELL, 0) + counts.get(MoveKind.ISSUE, 0)

@@ -28,7 +28,7 @@ from node.ledger.items import insert_starter_items
 from node.ledger.keys import NodeKey
 from node.ledger.names import NONCE_BYTES, group_of, origin_of, stream_of
 from node.ledger.receive import BLOCKS_PER_BATCH_MAX, Intake, receive_blocks
-from node.ledger.schema import DERIVED_TABLES, migrate
+from node.ledger.schema import DERIVED_TABLES, DERIVED_VIEWS, migrate
 from node.ledger.seal import sealed_block
 from node.ledger.store import Transaction
 from tests.node.builders import NOON_MS, a_moment
@@ -169,11 +169,21 @@ def take_until_still(tx: Transaction, frames: Sequence[bytes], batch: int = BLOC
         pass
 
 
+def derived_rows(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every derived table, with names in place of the numbers that each database gives by itself."""
+    tables = (*DERIVED_VIEWS, *DERIVED_TABLES)
+    return {
+        table: sorted(connection.execute(f"SELECT * FROM {table}").fetchall(), key=repr)
+        for table in tables
+        if table != "name_number" and not table.endswith("_row")
+    }
+
+
 def everything(tx: Transaction) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every derived table, of the heads and of the log. What was kept aside is evidence, not state."""
-    tables = (*DERIVED_TABLES, "head", "block")
     columns = {"head": "stream, origin, purpose, blocks, events, hash", "block": "stream, n, hash, frame"}
-    return {
-        table: sorted(tx.connection.execute(f"SELECT {columns.get(table, '*')} FROM {table}").fetchall(), key=repr)
-        for table in tables
+    kept = {
+        table: sorted(tx.connection.execute(f"SELECT {found} FROM {table}").fetchall(), key=repr)
+        for table, found in columns.items()
     }
+    return {**derived_rows(tx.connection), **kept}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,16 +10,18 @@ from node.domain.words import MoveKind
 from node.ledger.bulk import Bulk
 from node.ledger.events import Event, Fact, LotReceived, Moved, RegisterSet, TransferCancelled, TransferOffered
 from node.ledger.fold import fold
-from node.ledger.schema import DERIVED_TABLES
-from tests.node.ledger.authors import BAKERY, DAIRY, Chain, a_lot_fact, a_roster, a_sale_fact, an_observer, take
+from tests.node.ledger.authors import (
+    BAKERY,
+    DAIRY,
+    Chain,
+    a_lot_fact,
+    a_roster,
+    a_sale_fact,
+    an_observer,
+    derived_rows,
+    take,
+)
 from tests.node.ledger.test_fold import MEMBERS, logs, tables
-
-
-def rows(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of every derived table."""
-    return {
-        table: sorted(connection.execute(f"SELECT * FROM {table}").fetchall(), key=repr) for table in DERIVED_TABLES
-    }
 
 
 @settings(max_examples=60)
@@ -37,7 +37,7 @@ def test_a_batch_folded_at_once_gives_the_same_tables(log: list[list[Event]], pe
             for events in blocks[at : at + per_batch]:
                 bulk.fold(events, member=MEMBERS[events[0].dot.stream], clock=2)
             bulk.write()
-        assert rows(one_by_one) == rows(together)
+        assert derived_rows(one_by_one) == derived_rows(together)
 
 
 def test_a_lot_emptied_and_filled_again_within_batches_is_open_only_while_something_is_left() -> None:

@@ -108,15 +108,22 @@ DAMAGE: dict[str, tuple[list[str], str, str]] = {
     "a movement's sum that was altered": (["UPDATE contrib SET quantity_milli = 5"], "verify.fold", ""),
     "stock on hand alone that was altered": (["UPDATE lot SET on_hand_milli = 1"], "verify.fold", ""),
     "a lot that was shut": (["UPDATE lot SET is_open = 0"], "verify.fold", ""),
-    "a movement's reason that was altered": (["UPDATE movement SET reason = 3"], "verify.fold", ""),
-    "a movement that is gone": (["DELETE FROM movement WHERE kind = 2"], "verify.fold", ""),
+    "a movement's reason that was altered": (["UPDATE movement_row SET reason = 3"], "verify.fold", ""),
+    "streams whose numbers were swapped": (
+        [
+            "UPDATE name_number SET name = zeroblob(8) WHERE number = (SELECT max(stream_number) FROM movement_row)",
+        ],
+        "verify.fold",
+        "",
+    ),
+    "a movement that is gone": (["DELETE FROM movement_row WHERE kind = 2"], "verify.fold", ""),
     "allergens of the item that were taken off": (["UPDATE item SET allergens = '[]'"], "verify.fold", ""),
     "a name that is no text any more": (["UPDATE item SET name = CAST(X'FF' AS TEXT)"], "verify.fold", ""),
     "a number beside a frame that was altered": (["UPDATE block SET first_seq = 77"], "block.damaged", "summary"),
     "a hash beside a frame that was altered": (["UPDATE block SET hash = X'00'"], "block.damaged", "summary"),
     "an index that is gone": (["DROP INDEX lot_open"], "verify.file", ""),
     "a trigger of somebody else": (
-        ["CREATE TRIGGER gone AFTER INSERT ON movement BEGIN DELETE FROM lot; END"],
+        ["CREATE TRIGGER gone AFTER INSERT ON movement_row BEGIN DELETE FROM lot; END"],
         "verify.file",
         "",
     ),
@@ -169,7 +176,7 @@ def test_the_first_bad_block_is_the_one_that_is_named(places: Places) -> None:
 
 def test_altered_tables_are_made_again_from_the_blocks(places: Places) -> None:
     before = verify_places(places)
-    alter(places, "UPDATE contrib SET quantity_milli = 5", "DELETE FROM movement", "UPDATE item SET name = 'x'")
+    alter(places, "UPDATE contrib SET quantity_milli = 5", "DELETE FROM movement_row", "UPDATE item SET name = 'x'")
     store = open_market(places)
     told: list[tuple[int, int]] = []
     assert before == rebuild(store, progress=lambda done, total: told.append((done, total)))
