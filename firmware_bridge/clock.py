@@ -8,9 +8,9 @@ import ctypes
 import os
 import re
 import time
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
 # A unit with ProcSubset=pid cannot see /proc/sys; systemd then hands the id over as `Environment=LARDER_BOOT_ID=%b`.
@@ -18,11 +18,11 @@ BOOT_ID_VARIABLE = "LARDER_BOOT_ID"
 BOOT_ID_PATTERN = re.compile(r"[0-9a-f]{32}")
 
 TIMEX_BYTES = 208  # sizeof(struct timex) on 64-bit Linux; all zero means modes = 0: read only (adjtimex(2))
+SYNCHRONISED_LOOK_MS = 1_000  # the kernel's word changes rarely, and every frame asks
 TIME_ERROR = 5  # what adjtimex(2) returns while the kernel clock is not synchronised
 
 
-@dataclass(frozen=True, slots=True)
-class HostNow:
+class HostNow(NamedTuple):
     """One look at the clocks of this computer.
 
     host_boot_id: 32 hex digits, '' when unknown. boottime_ms: CLOCK_BOOTTIME. wall_us: microseconds since 1970 UTC.
@@ -41,8 +41,10 @@ def boottime_ms() -> int:
 
 
 def now() -> HostNow:
-    """Look at all clocks at once."""
-    return HostNow(host_boot_id(), boottime_ms(), time.time_ns() // 1000, is_synchronised())
+    """Look at all clocks at once; whether the wall clock is synchronised may be known from up to a second ago."""
+    since_boot_ms = boottime_ms()
+    is_trusted = _is_synchronised_in(since_boot_ms // SYNCHRONISED_LOOK_MS)
+    return HostNow(host_boot_id(), since_boot_ms, time.time_ns() // 1000, is_trusted)
 
 
 @cache
@@ -60,6 +62,11 @@ def is_synchronised() -> bool:
     """Ask the kernel whether the wall clock is synchronised (adjtimex(2): 5 is not, -1 is refused: then also not)."""
     state = _libc().adjtimex(ctypes.create_string_buffer(TIMEX_BYTES))
     return bool(0 <= state < TIME_ERROR)
+
+
+@lru_cache(maxsize=1)
+def _is_synchronised_in(_look: int) -> bool:
+    return is_synchronised()
 
 
 @cache

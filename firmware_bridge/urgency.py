@@ -54,11 +54,13 @@ class Urgency:
 
     def is_urgent(self, port: object, records: Iterable[Record]) -> bool:
         """Say whether one of these records must be on disk at once."""
-        watched = self._watched.get(port, {})
-        return any(
-            status & STATUS_FAULT or (channel in watched and self._is_news(watched[channel], raw))
-            for _dt_ms, channel, status, raw in records
-        )
+        watched = self._watched.get(port)
+        for _dt_ms, channel, status, raw in records:
+            if status & STATUS_FAULT:
+                return True
+            if watched and channel in watched and self._is_news(watched[channel], raw):
+                return True
+        return False
 
     def _is_news(self, desc: Desc, raw: int) -> bool:
         return bool(desc.flags & FLAG_EVENT) or self._bounds.is_beyond(desc, raw)

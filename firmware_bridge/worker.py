@@ -16,6 +16,7 @@ from firmware_bridge.link.events import (
     DescriptionsHeard,
     HelloHeard,
     NewerLinkHeard,
+    RecordsArrived,
     SessionEvent,
     StateChanged,
 )
@@ -173,7 +174,9 @@ class Worker(threading.Thread):
 
     def _handle(self, events: list[SessionEvent]) -> None:
         for event in events:
-            if isinstance(event, HelloHeard):
+            if isinstance(event, RecordsArrived):
+                self._writer.submit(self, event)
+            elif isinstance(event, HelloHeard):
                 self._pending = event.hello
                 self._writer.submit(self, event)
             elif isinstance(event, DescriptionsHeard):

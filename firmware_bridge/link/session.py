@@ -265,7 +265,7 @@ class HostSession:
             self._send(HelloReq(), now_ms)
 
     def _note_newer_link(self, now_ms: int) -> None:
-        errors = self.receiver.errors["version"] + self.receiver.errors["type"]
+        errors = self.receiver.errors.get("version", 0) + self.receiver.errors.get("type", 0)
         if errors == self._newer_errors:
             return
         self._newer_errors = errors

@@ -28,6 +28,8 @@ class State(Enum):
     STALE = "stale"
     REFUSED = "refused"
 
+    __hash__ = object.__hash__  # members are what they are; Enum's own hash runs Python code for every frame
+
 
 class Happening(Enum):
     """What can happen to a port."""
@@ -40,6 +42,8 @@ class Happening(Enum):
     OTHER_BOOT = "the board shows another boot than the session's"
     QUIET = "no valid frame for 2 periods, at least 5 s"
     SILENT = "no valid frame for 3 periods"
+
+    __hash__ = object.__hash__
 
 
 _A, _P, _L, _S, _R = State.ABSENT, State.PROBING, State.LINKED, State.STALE, State.REFUSED

@@ -17,13 +17,16 @@ class CommitRule:
         self._oldest_at_ms: int | None = None
         self._records = 0
         self._urgent_at_ms: int | None = None
-        self._ports: dict[str, tuple[int, int]] = {}
+        self._counts: dict[str, int] = {}
+        self._backlogs: dict[str, int] = {}  # the ports with a backlog, and when each was last heard
 
     def records_arrived(self, port: str, count: int, now_ms: int, *, is_urgent: bool) -> None:
         """Note count new records of a port; urgent ones are events, faults and values beyond an alarm bound."""
         self.fact_arrived(now_ms)
         self._records += count
-        self._ports[port] = (self._ports.get(port, (0, 0))[0] + count, now_ms)
+        self._counts[port] = count = self._counts.get(port, 0) + count
+        if count > BACKLOG_RECORDS:
+            self._backlogs[port] = now_ms
         if is_urgent and self._urgent_at_ms is None:
             self._urgent_at_ms = now_ms
 
@@ -38,14 +41,16 @@ class CommitRule:
             return None
         if self._records >= RECORDS_MAX:
             return self._oldest_at_ms
-        dues = [self._oldest_at_ms + self._interval_ms]
+        due_ms = self._oldest_at_ms + self._interval_ms
         if self._urgent_at_ms is not None:
-            dues.append(self._urgent_at_ms)
-        dues += [last + BACKLOG_SILENCE_MS for count, last in self._ports.values() if count > BACKLOG_RECORDS]
-        return min(dues)
+            due_ms = min(due_ms, self._urgent_at_ms)
+        if self._backlogs:
+            due_ms = min(due_ms, min(self._backlogs.values()) + BACKLOG_SILENCE_MS)
+        return due_ms
 
     def committed(self) -> None:
         """Begin again with nothing waiting."""
         self._oldest_at_ms = self._urgent_at_ms = None
         self._records = 0
-        self._ports.clear()
+        self._counts.clear()
+        self._backlogs.clear()
