@@ -29,6 +29,7 @@ class RecordsArrived:
     """New records in sequence, not yet committed: first_seq, first_seq + 1, ... of one boot of the board.
 
     boot: 16-bit boot in which they were taken. is_earlier_boot: that boot is over. base_ms: 32-bit uptime of that boot.
+    doubts: of an adapter that knows a reason against a value, one for each record, '' for none (store/quality.py).
     """
 
     boot: int
@@ -37,6 +38,7 @@ class RecordsArrived:
     base_ms: int
     records: list[Record]
     arrived_at_ms: int
+    doubts: tuple[str, ...] = ()
 
     @property
     def next_seq(self) -> int:
