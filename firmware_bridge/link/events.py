@@ -80,10 +80,14 @@ class TextHeard:
 
 @dataclass(frozen=True, slots=True)
 class CommandAnswered:
-    """The board answered a command of this session; answer None means: 5 tries, no answer."""
+    """The board answered a command of this session; answer None means: 5 tries, no answer.
+
+    ask_id: the name under which somebody asked for it, '' when the host itself did.
+    """
 
     op: int
     answer: CmdRsp | None
+    ask_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ HOST_RESTORED = "host_restored"
 DEVICE_FORGOT = "device_forgot"
 POWER = "power"
 HOST_LOST = "host_lost"
+NOT_READ = "not_read"  # other hardware keeps nothing: what nobody read is not there
 
 UPTIME_JITTER_MS = 2_000  # a HELLO made before the last TIME_RSP but read after it is no reset
 

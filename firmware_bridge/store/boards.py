@@ -8,6 +8,8 @@ import sqlite3
 from dataclasses import dataclass, field
 
 from firmware_bridge.clock import HostNow
+from firmware_bridge.link.events import NATIVE
+from firmware_bridge.link.identity import uid_bytes
 from firmware_bridge.link.reconcile import Stored
 from firmware_bridge.link.sequence import MODULUS, record_uptime, unwrap_uptime
 from firmware_bridge.store.descriptions import Description
@@ -77,6 +79,7 @@ class Board:
     current: Boot | None = None
     describe_from_seq: int = 0
     slot: SampleSlot = field(default_factory=SampleSlot)
+    protocol: str = NATIVE
 
     def stored(self, boot_number: int, now: HostNow) -> Stored | None:
         """Return what to compare a HELLO of this 16-bit boot with."""
@@ -97,10 +100,10 @@ def load_boards(conn: sqlite3.Connection) -> dict[bytes, Board]:
     """Read all boards ever met, with their boots, cursors and descriptions."""
     boards: dict[int, Board] = {}
     by_row: dict[int, Boot] = {}
-    for device, uid, epoch, desc_crc, dropped in conn.execute(
-        "select device, uid, epoch, desc_crc, dropped_total from device order by device"
+    for device, uid, epoch, desc_crc, dropped, protocol in conn.execute(
+        "select device, uid, epoch, desc_crc, dropped_total, protocol from device order by device"
     ):
-        boards[device] = Board(device, bytes.fromhex(uid), epoch, desc_crc, dropped)
+        boards[device] = Board(device, uid_bytes(uid), epoch, desc_crc, dropped, protocol=protocol)
     for device, boot, number, cause, last_now_ms, last_boottime_ms, host, next_seq in conn.execute(
         "select device, boot, number, reset_cause, last_now_ms, last_boottime_ms, last_host_boot_id,"
         " coalesce(next_seq, 0) from boot left join cursor using (boot) order by boot"

@@ -37,7 +37,10 @@ REASONS: Final = (
     "invalid",
     "unit",
 )
-_CODE = {reason: code for code, reason in enumerate(REASONS)}
+REASON_CODES: Final = {reason: code for code, reason in enumerate(REASONS)}
+
+# Lines without a check sum: what comes over them is unchecked at best (LINK section 5).
+UNCHECKED_PROTOCOLS: Final = ("mysensors", "senml", "mt-sics")
 
 # DATA status bits 5-7 (LINK section 2): 0 none given, 7 other.
 _FAULT_REASONS = ("fault", "open", "short", "crc", "power_on", "stuck", "saturated", "fault")
@@ -45,6 +48,8 @@ _STATUS_FAULT, _STATUS_CLIPPED, _FAULT_CODE_SHIFT = 0x01, 0x02, 5
 _KIND_TEMPERATURE = 1
 
 POWER_ON_MILLI_C = 85_000  # what a DS18B20 says before its first conversion (SAFETY section 1.2 item 8)
+# What chilled, frozen and ambient probes can show; the bridge does not know which of them one is (LINK section 7).
+LOWEST_MILLI_C, HIGHEST_MILLI_C = -45_000, 60_000
 EXP10_ABS_MAX = 12  # beyond pico and tera a description is nonsense; keeps numbers bounded
 
 
@@ -77,9 +82,9 @@ def judge(status: int, raw: int, scale: Scale | None) -> tuple[int, int]:
     scale None: no description is known yet, so the record is not judged.
     """
     if status & _STATUS_FAULT:
-        return QUALITY_SUSPECT, _CODE[_FAULT_REASONS[status >> _FAULT_CODE_SHIFT]]
+        return QUALITY_SUSPECT, REASON_CODES[_FAULT_REASONS[status >> _FAULT_CODE_SHIFT]]
     if scale is None:
-        return QUALITY_UNJUDGED, _CODE["no_description"]
+        return QUALITY_UNJUDGED, REASON_CODES["no_description"]
     milli = to_milli(raw, scale.exp10)
     reason = ""
     if milli is None:
@@ -88,6 +93,10 @@ def judge(status: int, raw: int, scale: Scale | None) -> tuple[int, int]:
         reason = "clipped"
     elif scale.kind == _KIND_TEMPERATURE and milli == POWER_ON_MILLI_C:
         reason = "power_on"
-    elif not scale.lo <= raw <= scale.hi:
+    elif not (scale.lo <= raw <= scale.hi and _is_possible(scale.kind, milli)):
         reason = "range"
-    return (QUALITY_SUSPECT if reason else QUALITY_GOOD), _CODE[reason]
+    return (QUALITY_SUSPECT if reason else QUALITY_GOOD), REASON_CODES[reason]
+
+
+def _is_possible(kind: int, milli: int) -> bool:
+    return kind != _KIND_TEMPERATURE or LOWEST_MILLI_C <= milli <= HIGHEST_MILLI_C

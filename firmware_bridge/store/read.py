@@ -16,7 +16,16 @@ from firmware_bridge.clock import HostNow
 from firmware_bridge.language import _
 from firmware_bridge.store.clock_map import ClockMap, ClockSample
 from firmware_bridge.store.descriptions import Description, in_force
-from firmware_bridge.store.quality import GOOD, QUALITY_GOOD, QUALITY_UNJUDGED, REASONS, SUSPECT, judge, to_milli
+from firmware_bridge.store.quality import (
+    GOOD,
+    QUALITY_GOOD,
+    QUALITY_UNCHECKED,
+    QUALITY_UNJUDGED,
+    REASONS,
+    SUSPECT,
+    judge,
+    to_milli,
+)
 from firmware_bridge.store.version import SCHEMA_VERSION
 
 __all__ = [
@@ -77,7 +86,8 @@ class Reading:
     """One measured value, with age and quality.
 
     value_milli: int, thousandths of the channel's unit (for temperature thousandths of a degree Celsius), None when
-    there is none. quality: GOOD or SUSPECT, then with a reason. boot, seq: the board's own order, never a clock's.
+    there is none. quality: GOOD or SUSPECT, then with a reason; is_unchecked: good, but the line has no check sum,
+    so it takes two that agree to end an alarm (LINK section 5). boot, seq: the board's own order, never a clock's.
     age_ms: None while nobody knows; is_age_estimated: taken from wall clocks, since this computer was restarted in
     between. at_utc_us: microseconds since 1970 UTC or None; time_quality: trusted, estimated or none.
     """
@@ -91,6 +101,7 @@ class Reading:
     quality: str
     reason: str
     is_merged: bool
+    is_unchecked: bool
     age_ms: int | None
     is_age_estimated: bool
     at_utc_us: int | None
@@ -250,9 +261,10 @@ class _Names:
             seq=seq,
             dev_ms=dev_ms,
             value_milli=to_milli(raw, version.exp10) if has_value and version is not None else None,
-            quality=GOOD if quality == QUALITY_GOOD else SUSPECT,
+            quality=GOOD if quality in (QUALITY_GOOD, QUALITY_UNCHECKED) else SUSPECT,
             reason=REASONS[reason],
             is_merged=bool(status & STATUS_MERGED),
+            is_unchecked=quality == QUALITY_UNCHECKED,
             age_ms=age_ms,
             is_age_estimated=is_estimated,
             at_utc_us=utc_us,

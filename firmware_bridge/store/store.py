@@ -10,19 +10,31 @@ Every method may raise sqlite3.Error; what was waiting then still waits and the 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from firmware_bridge.clock import HostNow
-from firmware_bridge.link.events import DescriptionsHeard, RecordsArrived, UptimeHeard
+from firmware_bridge.link.events import NATIVE, DescriptionsHeard, RecordsArrived, UptimeHeard
+from firmware_bridge.link.identity import uid_text
 from firmware_bridge.link.messages import Desc, Hello, Stat
-from firmware_bridge.link.reconcile import HOST_LOST, POWER, GapFound, reconcile
+from firmware_bridge.link.reconcile import HOST_LOST, NOT_READ, POWER, GapFound, reconcile
 from firmware_bridge.link.sequence import MODULUS, distance
 from firmware_bridge.store.boards import BOOT_NUMBERS, SAMPLE_SLOT_MS, Board, Boot, SampleSlot, load_boards
 from firmware_bridge.store.descriptions import Description, in_force
 from firmware_bridge.store.files import open_store, wal_bytes
-from firmware_bridge.store.quality import judge
+from firmware_bridge.store.quality import (
+    QUALITY_GOOD,
+    QUALITY_SUSPECT,
+    QUALITY_UNCHECKED,
+    REASON_CODES,
+    UNCHECKED_PROTOCOLS,
+    judge,
+    to_milli,
+)
+from firmware_bridge.store.recall import Remembered, past_of, recall
 
 DEVICES_MAX = 64  # boards one bridge keeps apart (LINK section 4)
 BOOT_ROW_STEP = 256  # leaves room for the boots before one that are met only through their records
@@ -65,6 +77,7 @@ class Store:
         self._facts: list[tuple[str, Row]] = []
         self._marks: dict[int, int] = {}
         self._arrived: dict[bytes, int] = {}
+        self._pasts: dict[int, dict[int, Remembered]] = {}
         self._stats: dict[int, Row] = {}
         self._checkpoint_at_bytes = CHECKPOINT_WAL_BYTES
 
@@ -78,18 +91,25 @@ class Store:
         """Say whether a commit would write anything."""
         return bool(self._rows or self._facts or self._marks)
 
-    def hello(self, hello: Hello, port: str, now: HostNow) -> Linked:
+    def hello(self, hello: Hello, port: str, now: HostNow, *, protocol: str = NATIVE) -> Linked:
         """Carry out what a HELLO means: write gap, boot and cursor, and say where to go on.
 
-        What is held must be committed before. Raises TooManyDevices for the 65th board.
+        What is held must be committed before. Other hardware (protocol) gets a new session number as its boot. Raises
+        TooManyDevices for the 65th board.
         """
         assert not self.has_waiting, "what is held of a board is committed before its HELLO is reconciled"
         met = self._boards.get(hello.uid)
         if met is None and len(self._boards) >= DEVICES_MAX:
-            raise TooManyDevices(hello.uid.hex())
+            raise TooManyDevices(uid_text(hello.uid))
         board = met or Board(len(self._boards) + 1, hello.uid, 0, None, hello.dropped_total)
+        if protocol != NATIVE:
+            hello = _as_session(hello, board)
         agreed = reconcile(board.stored(hello.boot, now), hello)
-        gap = GapFound(None, None, HOST_LOST) if met is None and self._has_lost_file else agreed.gap
+        gap = agreed.gap
+        if met is None and self._has_lost_file:
+            gap = GapFound(None, None, HOST_LOST)
+        elif gap is not None and protocol != NATIVE:
+            gap = replace(gap, cause=NOT_READ)
         epoch = board.epoch + agreed.is_new_epoch
         boot = board.current
         is_new_boot = boot is None or agreed.is_new_boot
@@ -101,21 +121,26 @@ class Store:
         last_now_ms = boot.uptime_ms(hello.now_ms, now)
         with self._transaction() as conn:
             if met is None:
-                first = (board.device, hello.uid.hex(), hello.firmware, hello.dropped_total, port, now.wall_us)
+                facts_at_first = (hello.firmware, hello.dropped_total, port, now.wall_us)
+                first = (board.device, uid_text(hello.uid), *facts_at_first, protocol)
                 conn.execute(_INSERT_DEVICE, first)
             heard = (last_now_ms, now.boottime_ms, now.host_boot_id)
             conn.execute(_UPSERT_BOOT, (boot.boot, board.device, boot.number, boot.reset_cause, *heard))
-            facts = (hello.firmware, epoch, boot.boot, hello.dropped_total, port, board.device)
+            facts = (hello.firmware, epoch, boot.boot, hello.dropped_total, port, protocol, board.device)
             conn.execute(_UPDATE_DEVICE, facts)
             _write_mark(conn, boot.boot, agreed.next_seq)
             if gap is not None:
                 conn.execute(_INSERT_GAP, self._gap_values(board.device, board.current, gap, now))
         # Memory follows only now, behind the commit.
+        for known in board.boots.values():
+            if known is not boot:
+                self._pasts.pop(known.boot, None)
         head = agreed.next_seq + distance(agreed.next_seq % MODULUS, hello.head)
         board.describe_from_seq = 0 if is_new_boot and not hello.is_ring_kept else head
         if is_new_boot:
             board.slot = SampleSlot()
         board.epoch, board.dropped_total, board.current = epoch, hello.dropped_total, boot
+        board.protocol = protocol
         board.boots[boot.number] = boot
         boot.next_seq = agreed.next_seq
         boot.heard(last_now_ms, now)
@@ -141,7 +166,8 @@ class Store:
             dev_ms = boot.record_dev_ms(ms, now, is_over=arrived.is_earlier_boot)
             boot.last_dev_ms = dev_ms
             description = in_force(board.versions.get(channel, ()), boot.boot, seq)
-            quality, reason = judge(status, value, description)
+            doubt = arrived.doubts[index] if arrived.doubts else ""
+            quality, reason = self._judge(board, boot, (dev_ms, status, value, doubt), description)
             self._rows.append((board.device, boot.boot, seq, dev_ms, channel, status, value, quality, reason))
             taken.append((status, value, description))
         for each in {boot.boot: boot, board.current.boot: board.current}.values():
@@ -150,6 +176,23 @@ class Store:
                 self._marks[each.boot] = each.next_seq  # no row of this boot says it
         self._arrived[uid] = arrived.next_seq
         return taken
+
+    def _judge(
+        self, board: Board, boot: Boot, record: tuple[int, int, int, str], description: Description | None
+    ) -> tuple[int, int]:
+        """Return quality and reason of the next record (dev_ms, status, value, doubt of an adapter) of a channel."""
+        dev_ms, status, raw, doubt = record
+        quality, reason = judge(status, raw, description)
+        if quality == QUALITY_GOOD and description is not None and not doubt:
+            if boot.boot not in self._pasts:
+                self._pasts[boot.boot] = recall(self.conn, board.device, boot.boot, board.versions)
+            milli = to_milli(raw, description.exp10)
+            assert milli is not None, "a value beyond its scale is not good"
+            doubt = past_of(self._pasts[boot.boot], description).next_reason(dev_ms, raw, milli)
+            quality = QUALITY_UNCHECKED if board.protocol in UNCHECKED_PROTOCOLS else quality
+        if doubt and quality != QUALITY_SUSPECT:
+            return QUALITY_SUSPECT, REASON_CODES[doubt]
+        return quality, reason
 
     def descriptions(self, uid: bytes, heard: DescriptionsHeard) -> None:
         """Take the descriptions of a board in; only those that changed make a new version."""
@@ -193,7 +236,7 @@ class Store:
         """Take a line that a board printed in; while the disk refuses, text is the first to be dropped."""
         if len(self._facts) >= FACTS_WAITING_MAX:
             return
-        values = (port, None if uid is None else uid.hex(), now.wall_us, line)
+        values = (port, None if uid is None else uid_text(uid), now.wall_us, line)
         self._facts.append(("insert into device_log (port, uid, wall_us, line) values (?, ?, ?, ?)", values))
 
     def keep_stats(self) -> None:
@@ -294,11 +337,12 @@ class Store:
 
 
 _INSERT_DEVICE = (
-    "insert into device (device, uid, firmware, epoch, dropped_total, conflicts, port, first_seen_us)"
-    " values (?, ?, ?, 0, ?, 0, ?, ?)"
+    "insert into device (device, uid, firmware, epoch, dropped_total, conflicts, port, first_seen_us, protocol)"
+    " values (?, ?, ?, 0, ?, 0, ?, ?, ?)"
 )
 _UPDATE_DEVICE = (
-    "update device set firmware = ?, epoch = ?, current_boot = ?, dropped_total = ?, port = ? where device = ?"
+    "update device set firmware = ?, epoch = ?, current_boot = ?, dropped_total = ?, port = ?, protocol = ?"
+    " where device = ?"
 )
 _UPSERT_BOOT = (
     "insert into boot (boot, device, number, reset_cause, last_now_ms, last_boottime_ms, last_host_boot_id)"
@@ -325,6 +369,12 @@ _UPSERT_STAT = (
     "insert or replace into link_stat (device, port, wall_us, rx_crc_err, retx, dropped, ring_used, vcc_mv,"
     " mcu_temp_c10) values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+
+
+def _as_session(hello: Hello, board: Board) -> Hello:
+    """Return the HELLO of a device that keeps nothing, with the number after its last session as its boot."""
+    boot = 1 if board.current is None else (board.current.number + 1) % BOOT_NUMBERS
+    return msgspec.structs.replace(hello, boot=boot, tail=0, head=0, is_ring_kept=False)
 
 
 def _row_of(boot: Boot) -> int:
