@@ -5,18 +5,27 @@ and each 60 s; descriptions only when desc_crc differs from the stored one; a co
 """
 
 import zlib
+from collections import deque
+from typing import NamedTuple
 
 from firmware_bridge.link.events import CommandAnswered, DescriptionsHeard, SessionEvent, UptimeHeard
 from firmware_bridge.link.messages import Cmd, CmdRsp, Desc, FromHost, Hello, Op, TimeReq, TimeRsp, encode
 from firmware_bridge.link.sequence import MODULUS
 
 TIME_REQ_MS = 60_000  # LINK section 3
-TIME_REQ_AGAIN_MS = (
-    2_000  # an unanswered one is asked again, so that one lost frame does not leave a boot without a map
-)
+TIME_REQ_AGAIN_MS = 2_000  # an unanswered one again, so that one lost frame does not leave a boot without a map
 COMMAND_WAIT_MS, COMMAND_TRIES = 1_000, 5  # LINK section 3
 DESC_AGAIN_MS = 5_000  # incomplete descriptions are asked for again, for ever, but slowly
 CMD_ID_MAX = 0xFFFF
+COMMANDS_WAITING_MAX = 8  # of one board; more are refused as busy: a person waits for each
+
+
+class _Wanted(NamedTuple):
+    """A command somebody asked for, under the name by which its answer is found."""
+
+    ask_id: str
+    op: int
+    args: bytes
 
 
 class Asking:
@@ -31,8 +40,12 @@ class Asking:
         self._is_time_answered = True
         self._cmd_id = first_cmd_id % CMD_ID_MAX
         self._command: Cmd | None = None
+        self._command_for = ""  # who asked for the open command; '' is the host itself
+        self._wanted: deque[_Wanted] = deque()
+        self._ended: list[CommandAnswered] = []
         self._command_at_ms = 0
         self._command_tries = 0
+        self._announced_crc = 0  # what the board's HELLO said
         self._desc_crc: int | None = None  # what we wait for
         self._heard_crc: int | None = None  # what we had and handed on
         self._channels = 0
@@ -45,12 +58,15 @@ class Asking:
         self._uid, self._boot = hello.uid, hello.boot
         is_described = hello.channels == 0 or hello.desc_crc == known_desc_crc
         is_heard = is_same_boot and hello.desc_crc == self._heard_crc
-        is_asked = is_same_boot and hello.desc_crc == self._desc_crc
-        if is_described or is_heard:
-            self._desc_crc = self._command = None
-        elif not is_asked:
-            self._desc_crc, self._command, self._desc_asked_at_ms = hello.desc_crc, None, None
-            self._channels = hello.channels
+        is_needed = not is_described and not is_heard
+        is_asked = is_needed and is_same_boot and hello.desc_crc == self._desc_crc
+        self._announced_crc, self._channels = hello.desc_crc, hello.channels
+        if self._command is not None and not is_same_boot and self._command_for:
+            self._end_command(None)  # the boot it was meant for is over
+        if not is_asked:
+            if not self._command_for:
+                self._command = None
+            self._desc_crc, self._desc_asked_at_ms = hello.desc_crc if is_needed else None, None
             self._descriptions.clear()
         asked_at_ms = self._time_asked_at_ms
         if not is_same_boot or asked_at_ms is None or now_ms - asked_at_ms >= TIME_REQ_AGAIN_MS:
@@ -61,15 +77,30 @@ class Asking:
 
     def tick(self, now_ms: int) -> list[SessionEvent]:
         """Ask again what is due. Returns the command that nobody answered, if any."""
-        self._ask_descriptions(now_ms)
         self._ask_time(now_ms)
-        if self._command is None or now_ms - self._command_at_ms < COMMAND_WAIT_MS:
-            return []
-        if self._command_tries >= COMMAND_TRIES:
-            unanswered, self._command = self._command, None
-            return [CommandAnswered(unanswered.op, None)]
-        self._put_command(now_ms)
-        return []
+        if self._command is not None and now_ms - self._command_at_ms >= COMMAND_WAIT_MS:
+            if self._command_tries >= COMMAND_TRIES:
+                self._end_command(None)
+            else:
+                self._put_command(now_ms)
+        if self._command is None and self._wanted:
+            ask_id, op, args = self._wanted.popleft()
+            self._begin_command(ask_id, op, args, now_ms)
+        self._ask_descriptions(now_ms)
+        return list(self._take_ended())
+
+    def want(self, ask_id: str, op: int, args: bytes) -> bool:
+        """Note a command that somebody asked for; False when too many wait already."""
+        if len(self._wanted) >= COMMANDS_WAITING_MAX:
+            return False
+        self._wanted.append(_Wanted(ask_id, op, args))
+        return True
+
+    def lost(self) -> None:
+        """Forget all commands: the port is gone, and whoever asked is told by whoever knows that."""
+        self._command = None
+        self._wanted.clear()
+        self._ended.clear()
 
     def take_requests(self) -> list[FromHost]:
         """Return what is to be sent now, in order."""
@@ -83,12 +114,12 @@ class Asking:
         self._is_time_answered = True
         return [UptimeHeard(self._boot, answer.now_ms, self._time_asked_at_ms, now_ms)]
 
-    def hear_answer(self, answer: CmdRsp) -> list[SessionEvent]:
+    def hear_answer(self, answer: CmdRsp) -> list[CommandAnswered]:
         """Take the answer to the open command; any other is a repeat."""
         if self._command is None or answer.cmd_id != self._command.cmd_id:
             return []
-        answered, self._command = self._command, None
-        return [CommandAnswered(answered.op, answer)]
+        self._end_command(answer)
+        return self._take_ended()
 
     def hear_desc(self, desc: Desc) -> list[SessionEvent]:
         """Collect a description; when all are there and their CRC is the announced one, they are news."""
@@ -103,6 +134,10 @@ class Asking:
         heard = DescriptionsHeard(self._desc_crc, in_order)
         self._desc_crc, self._heard_crc = None, self._desc_crc
         return [heard]
+
+    def _take_ended(self) -> list[CommandAnswered]:
+        ended, self._ended = self._ended, []
+        return ended
 
     def _ask_time(self, now_ms: int) -> None:
         if self._time_asked_at_ms is not None:
@@ -120,10 +155,21 @@ class Asking:
         if self._desc_asked_at_ms is not None and now_ms - self._desc_asked_at_ms < DESC_AGAIN_MS:
             return
         self._desc_asked_at_ms = now_ms
+        self._begin_command("", Op.SEND_DESC, b"", now_ms)
+
+    def _begin_command(self, ask_id: str, op: int, args: bytes, now_ms: int) -> None:
         self._cmd_id = self._cmd_id % CMD_ID_MAX + 1
-        self._command = Cmd(self._boot, self._cmd_id, Op.SEND_DESC)
+        self._command, self._command_for = Cmd(self._boot, self._cmd_id, op, args), ask_id
         self._command_tries = 0
+        if op == Op.SEND_DESC and ask_id and self._channels:
+            self._desc_crc, self._desc_asked_at_ms = self._announced_crc, now_ms
+            self._descriptions.clear()
         self._put_command(now_ms)
+
+    def _end_command(self, answer: CmdRsp | None) -> None:
+        assert self._command is not None, "only an open command can end"
+        self._ended.append(CommandAnswered(self._command.op, answer, self._command_for))
+        self._command = None
 
     def _put_command(self, now_ms: int) -> None:
         assert self._command is not None, "only an open command is sent"

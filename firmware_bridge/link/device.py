@@ -6,7 +6,7 @@ record leaves the ring only when the host said that it is committed. Rules: LINK
 
 import zlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from firmware_bridge.link.framing import DELIMITER, encode_frame
 from firmware_bridge.link.messages import (
@@ -43,21 +43,33 @@ FRAMES_JUDGED = 32  # the last frames by which the size is chosen (LINK section 
 RESENT_HIGH, RESENT_LOW = 0.10, 0.02  # above: smaller frames, below: larger ones (LINK section 3)
 DT_MS_MAX = 0xFFFF  # a frame ends before a record farther from its base (LINK section 2)
 WAKE_AFTER_MS = 1_000  # one extra delimiter in front after more than 1 s of silence (LINK section 1)
-STATUS_DONE, STATUS_UNKNOWN_OP = 0, 1  # of CMD_RSP (LINK section 2)
+STATUS_DONE, STATUS_UNKNOWN_OP, STATUS_BAD_ARGS = 0, 1, 2  # of CMD_RSP (LINK section 2)
+
+# Does what a command asks, by op and arguments, and returns status and data of the answer.
+Do = Callable[[int, bytes], tuple[int, bytes]]
 
 
 class DeviceSession:
     """Hold the board's end of one conversation; unlinked until an ACK for its boot comes."""
 
     def __init__(
-        self, ring: Ring, *, uid: bytes, descriptions: Sequence[Desc], firmware: int = 0x0100, reset_cause: int = 1
+        self,
+        ring: Ring,
+        *,
+        uid: bytes,
+        descriptions: Sequence[Desc],
+        firmware: int = 0x0100,
+        reset_cause: int = 1,
+        do: Do | None = None,
     ) -> None:
+        """Begin unlinked. do: what the board can be asked beside sending its descriptions; None: only to blink."""
         self.ring = ring
         self.is_linked = False
         self.receiver: Receiver[FromHost] = device_receiver()
         self._uid = uid
         self._descriptions = {desc.channel: desc for desc in descriptions}
         self._firmware = firmware
+        self._do = do or _blink_only
         self._reset_cause = reset_cause
         self._output = bytearray()
         self._seen = self._next_to_send = ring.tail
@@ -82,6 +94,10 @@ class DeviceSession:
         self.ring.put(record, self._descriptions)
         self._seen = max(self._seen, self.ring.tail)
         self._next_to_send = max(self._next_to_send, self.ring.tail)
+
+    def describe(self, descriptions: Sequence[Desc]) -> None:
+        """Be another board from here on: the next HELLO says so."""
+        self._descriptions = {desc.channel: desc for desc in descriptions}
 
     def receive(self, data: bytes, now_ms: int) -> None:
         """Take bytes from the host."""
@@ -220,8 +236,8 @@ class DeviceSession:
         if self._answer is not None and self._answer.cmd_id == cmd.cmd_id:
             self._send(self._answer, now_ms)
             return
-        is_known = cmd.op in (Op.SEND_DESC, Op.BLINK)
-        self._answer = CmdRsp(self.ring.boot, cmd.cmd_id, STATUS_DONE if is_known else STATUS_UNKNOWN_OP, b"")
+        status, data = (STATUS_DONE, b"") if cmd.op == Op.SEND_DESC else self._do(cmd.op, cmd.args)
+        self._answer = CmdRsp(self.ring.boot, cmd.cmd_id, status, data)
         self._send(self._answer, now_ms)
         if cmd.op == Op.SEND_DESC:
             for channel in sorted(self._descriptions):
@@ -258,6 +274,10 @@ class DeviceSession:
             self._output += DELIMITER
         self._sent_at_ms = now_ms
         self._output += encode_frame(encode(message))
+
+
+def _blink_only(op: int, _args: bytes) -> tuple[int, bytes]:
+    return (STATUS_DONE if op == Op.BLINK else STATUS_UNKNOWN_OP), b""
 
 
 assert FRAME_SIZES[0] == RECORDS_MAX, "the largest frame is the largest DATA message"

@@ -27,6 +27,7 @@ from firmware_bridge.link.messages import (
     FromHost,
     Hello,
     HelloReq,
+    Op,
     Stat,
     TimeRsp,
     encode,
@@ -104,6 +105,7 @@ class HostSession:
         self._output.clear()
         self._is_reconciling = False
         self.uid = None
+        self._asking.lost()
         self._move(Happening.LOST)
         return self._take_events()
 
@@ -146,6 +148,10 @@ class HostSession:
         """Learn the periods of the channels: the shortest one that is not an event decides when silence is silence."""
         periods_ms = [desc.period_ds * 100 for desc in descriptions if not desc.flags & FLAG_EVENT and desc.period_ds]
         self._period_ms = min(periods_ms, default=PERIOD_DEFAULT_MS)
+
+    def command(self, ask_id: str, op: int, args: bytes) -> bool:
+        """Ask the board to do something at the next tick; False when it is not linked or too much waits already."""
+        return self.state is State.LINKED and self._asking.want(ask_id, op, args)
 
     def committed(self, next_seq: int, now_ms: int) -> None:
         """Note that everything before next_seq (unbounded) is on disk, and say so to the board."""
@@ -205,7 +211,10 @@ class HostSession:
         elif isinstance(message, TimeRsp):
             self._events.extend(self._asking.hear_time(message, now_ms))
         elif isinstance(message, CmdRsp):
-            self._events.extend(self._asking.hear_answer(message))
+            answered = self._asking.hear_answer(message)
+            self._events.extend(answered)
+            if answered and answered[0].op == Op.SET_PERIOD:
+                self._send(HelloReq(), now_ms)  # what the board is has changed, and its HELLO says so
 
     def _hear_hello(self, hello: Hello, now_ms: int) -> None:
         self._has_ever_answered = True
