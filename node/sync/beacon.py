@@ -97,7 +97,7 @@ def _read(payload: bytes) -> Beacon:
     if clock > _CLOCK_MAX or version_length > VERSION_CHARACTERS_MAX or count > VECTOR_STREAMS_MAX:
         raise Garbage("beacon")
     version = payload[_FIXED.size : version_end]
-    if version != _plain(version.decode("latin-1")) or blocks > BLOCKS_MAX:
+    if not version.isascii() or not version.decode("ascii").isprintable() or blocks > BLOCKS_MAX:
         raise Garbage("beacon")
     try:
         free_space = FreeSpace(space)

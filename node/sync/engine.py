@@ -43,7 +43,7 @@ from node.sync.messages import (
     parse_topic,
 )
 from node.sync.peers import BEACONS_BURST, BEACONS_PER_S, Peer, Peers
-from node.sync.pulls import Pulls
+from node.sync.pulls import LARGE_GROUP, Pulls
 from node.sync.stating import Stating
 from node.sync.vector import Heads
 
@@ -52,6 +52,9 @@ ON_ITS_WAY_S = 0.2
 # The timer never fires more often, whatever is due.
 TIMER_GAP_S = 0.005
 PERSIST_WITHIN_S = 60.0
+# In a large group blocks come one by one without end. Each transaction waits for the card, so what comes within this
+# time after the last one is gathered, by each member present beyond LARGE_GROUP; a full batch never waits.
+PERSIST_GAP_PER_PRESENT_PEER_S = 0.002
 PERSIST_PAUSE_S, PERSIST_PAUSE_S_MAX = 1.0, 60.0
 TIMER = "sync"
 _NEVER = float("inf")
@@ -127,6 +130,7 @@ class Engine:
         self._token = 0
         self._storing: tuple[int, list[Waiting], float] | None = None
         self._pause_s, self._paused_until_s = 0.0, -_NEVER
+        self._gather_until_s = -_NEVER
         self._timer_s = _NEVER
         self._set_free_space(started.free_space)
 
@@ -346,8 +350,10 @@ class Engine:
         self._persist(now_s)
         self._pulls.close_done(now_s)
         if self._links:
-            self._ask(now_s)
-            self._give(now_s)
+            if self._pulls.is_due(now_s):
+                self._ask(now_s)
+            if self._gives.due_s() <= now_s:
+                self._give(now_s)
             if self._stating.due_s <= now_s:
                 self._send_beacon(now_s)
         # A timer that comes too early only looks again, so one that would come late is the only one to replace.
@@ -362,16 +368,20 @@ class Engine:
             due_s = self._storing[2]
         elif self._paused_until_s > now_s:
             due_s = self._paused_until_s
+        elif not self._intake.is_empty:
+            due_s = self._gather_until_s
         if self._links:
             asking_s = max(self._pulls.due_s(), self._paused_until_s)
             due_s = min(due_s, asking_s, self._gives.due_s(), self._stating.due_s)
         return due_s
 
     def _persist(self, now_s: float) -> None:
-        if self._storing is not None or now_s < self._paused_until_s:
+        if self._storing is not None or self._intake.is_empty or now_s < self._paused_until_s:
             return
-        batch = self._intake.next_batch()
-        if batch:
+        if self._intake.is_batch_full or now_s >= self._gather_until_s:
+            batch = self._intake.next_batch()
+            crowd = max(0, self._peers.present_count(now_s) - LARGE_GROUP)
+            self._gather_until_s = now_s + PERSIST_GAP_PER_PRESENT_PEER_S * crowd
             publishers = {waiting.publisher for waiting in batch}
             token = self._next_token()
             self._storing = (token, batch, now_s + PERSIST_WITHIN_S)

@@ -48,6 +48,7 @@ class Intake:
         self._queues: dict[bytes, deque[Waiting]] = {}
         self._costs: dict[bytes, int] = {}
         self._cost = 0
+        self._waiting = 0
         # By stream: how many frames wait or are being stored, and the number after the last of them.
         self._counts: dict[bytes, int] = {}
         self._next: dict[bytes, int] = {}
@@ -80,10 +81,21 @@ class Intake:
         self._queues.setdefault(publisher, deque()).append(waiting)
         self._costs[publisher] = self._costs.get(publisher, 0) + waiting.cost
         self._cost += waiting.cost
+        self._waiting += 1
         self._counts[header.stream] = self._counts.get(header.stream, 0) + 1
         self._next[header.stream] = max(self._next.get(header.stream, 0), header.n + 1)
         self._remember(frame_hash, _FOR_NOW)
         return None
+
+    @property
+    def is_batch_full(self) -> bool:
+        """Tell whether as much waits as one transaction takes."""
+        return self._waiting >= BLOCKS_PER_BATCH_MAX
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing waits."""
+        return not self._waiting
 
     def next_batch(self) -> list[Waiting]:
         """Take out the next frames to store: the publishers take turns, so that a flood delays itself alone."""
@@ -102,6 +114,7 @@ class Intake:
             del self._costs[publisher]
             if len(batch) == BLOCKS_PER_BATCH_MAX:
                 break
+        self._waiting -= len(batch)
         return batch
 
     def stored(self, batch: list[Waiting], heads: Mapping[bytes, StreamState], now_s: float) -> None:

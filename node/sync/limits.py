@@ -24,7 +24,8 @@ class Budget:
 
     def take(self, amount: float, now_s: float) -> bool:
         """Spend `amount` if it is there, and tell whether it was."""
-        if not self.has(amount, now_s):
+        self._refill(now_s)
+        if self._left < amount:
             return False
         self._left -= amount
         return True
@@ -40,7 +41,9 @@ class Budget:
         return max(0.0, (amount - self._left) / self._per_second)
 
     def _refill(self, now_s: float) -> None:
-        if self._seen_s is not None and now_s > self._seen_s:
-            self._left = min(self._burst, self._left + (now_s - self._seen_s) * self._per_second)
-        if self._seen_s is None or now_s > self._seen_s:
+        seen_s = self._seen_s
+        if seen_s is None:
+            self._seen_s = now_s
+        elif now_s > seen_s:
+            self._left = min(self._burst, self._left + (now_s - seen_s) * self._per_second)
             self._seen_s = now_s

@@ -72,6 +72,9 @@ class PayloadKind(IntEnum):
     BEACON = 6
 
 
+_KINDS = {bytes([kind]): kind for kind in PayloadKind}
+
+
 class Garbage(Exception):
     """A topic or payload is not what this version writes. `reason` is a fixed word for the count of drops."""
 
@@ -145,10 +148,10 @@ def kind_of(payload: bytes) -> PayloadKind:
     """Return the kind of a payload. Raises Garbage("too long") and Garbage("kind")."""
     if len(payload) > PAYLOAD_BYTES_MAX:
         raise Garbage("too long")
-    try:
-        return PayloadKind(payload[0])
-    except (IndexError, ValueError):
-        raise Garbage("kind") from None
+    kind = _KINDS.get(payload[:1])
+    if kind is None:
+        raise Garbage("kind")
+    return kind
 
 
 def encode_frames(frames: Sequence[bytes], *, request: int = 0, is_last: bool = True, is_cut: bool = False) -> bytes:

@@ -92,6 +92,10 @@ class Pulls:
             return min(self._deadline_s, self._next_look_s)
         return self._deadline_s
 
+    def is_due(self, now_s: float) -> bool:
+        """Tell whether `ask` has something to look at now."""
+        return self._next_look_s <= now_s or self._deadline_s <= now_s
+
     def look_again(self, at_s: float) -> None:
         """Something changed: look at this time whether there is something to ask for."""
         self._next_look_s = min(self._next_look_s, max(at_s, self._looked_s + self._gap_s))
@@ -181,6 +185,9 @@ class Pulls:
                 for peer in self._peers.claimers()
                 if peer.origin not in question.asked and any(stream in peer.ahead for stream in ranges)
             ]
+            if is_large and not others:
+                # What is lost is lost by chance: only the author may have told that it has this.
+                others = [question.peer] if any(stream in question.peer.ahead for stream in ranges) else []
             if others:
                 peer = self._rng.choice(others)
                 theirs = {stream: asked for stream, asked in ranges.items() if stream in peer.ahead}

@@ -52,16 +52,26 @@ class Stored(NamedTuple):
     frames: tuple[bytes, ...]
 
 
+Judged = dict[bytes, tuple[Block, StreamState]]
+"""Frames that passed every check once, as read, with the state of their stream after them.
+
+In a big run one such table serves all markets: a frame is the same bytes everywhere, so it is checked and kept once.
+"""
+
+
 class Store:
     """What is on the disk. Everything here survives a crash."""
 
-    def __init__(self, founder: CheapKey, roster_stream: bytes, *, is_signed=is_cheaply_signed) -> None:
+    def __init__(
+        self, founder: CheapKey, roster_stream: bytes, *, is_signed=is_cheaply_signed, judged: Judged | None = None
+    ) -> None:
         self.roster_stream = roster_stream
         self.founder_key = founder.public_key
         self.streams: dict[bytes, list[bytes]] = {}
         self.states: dict[bytes, StreamState] = {}
         self.members: dict[bytes, bytes] = {founder.origin: founder.public_key}
         self._is_signed = is_signed
+        self._judged = judged
 
     def append(self, signer: CheapKey, stream: bytes, body: bytes) -> bytes:
         """Seal one event of our own and return its frame."""
@@ -76,7 +86,7 @@ class Store:
         refused: Counter[str] = Counter()
         moved: dict[bytes, StreamState] = {}
         new = known = early = 0
-        for block in sorted(map(read_frame, frames), key=self._order):
+        for block in sorted(map(self._read, frames), key=self._order):
             stream = block.header.stream
             here = self.states.get(stream, StreamState(block.header.origin, False, 0, 0, NO_BLOCK_BEFORE))
             if block.header.n < here.blocks:
@@ -86,7 +96,7 @@ class Store:
                 early += 1
             else:
                 try:
-                    check_block(block, group=GROUP, roster=self.members, is_signed=self._is_signed)
+                    self._check(block)
                     check_place(block, blocks=here.blocks, events=here.events, head_hash=here.block_hash)
                     if block.header.origin != here.origin:
                         raise BlockRefused("owner")
@@ -115,15 +125,27 @@ class Store:
         for frame in frames:
             self._keep(read_frame(frame))
 
-    def summary(self) -> dict[bytes, tuple[int, bytes]]:
-        """Return what two converged stores have in common."""
-        return {stream: (state.blocks, state.block_hash) for stream, state in self.states.items()}
+    def _read(self, frame: bytes) -> Block:
+        known = None if self._judged is None else self._judged.get(frame)
+        return read_frame(frame) if known is None else known[0]
+
+    def _check(self, block: Block) -> None:
+        if self._judged is None or block.frame not in self._judged:
+            check_block(block, group=GROUP, roster=self.members, is_signed=self._is_signed)
+        elif block.header.origin not in self.members:
+            raise BlockRefused("origin")
 
     def _keep(self, block: Block) -> StreamState:
         header = block.header
         is_roster = header.stream == self.roster_stream
         self.streams.setdefault(header.stream, []).append(block.frame)
-        state = StreamState(header.origin, is_roster, header.n + 1, header.first_seq + 1, block.block_hash)
+        known = None if self._judged is None else self._judged.get(block.frame)
+        if known is None:
+            state = StreamState(header.origin, is_roster, header.n + 1, header.first_seq + 1, block.block_hash)
+            if self._judged is not None:
+                self._judged[block.frame] = block, state
+        else:
+            state = known[1]
         self.states[header.stream] = state
         if is_roster:
             self.members[origin_of(block.body)] = block.body

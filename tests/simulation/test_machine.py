@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from node.ledger.block import NO_BLOCK_BEFORE, read_frame
 from node.sync import effects as fx
-from tests.simulation.world import BROKER, Knobs, Node, World
+from tests.simulation.world import Knobs, Node, World
 
 ON_ITS_WAY_MAX = 200
 
@@ -17,19 +17,18 @@ class _HandWorld(World):
     """A world whose messages wait until somebody decides about them; healed, it delivers by itself."""
 
     def __init__(self) -> None:
-        self.on_its_way: list[tuple[Node, str, bytes]] = []
+        self.on_its_way: list[tuple[Node, fx.Received]] = []
         self.is_by_hand = True
         super().__init__(1, 3, Knobs(restores=0.0))
 
-    def _send(self, sender: Node, receiver: Node, topic: str, payload: bytes) -> None:
+    def _send(self, sender: Node, receiver: Node, event: fx.Received) -> None:
         if not self.is_by_hand:
-            super()._send(sender, receiver, topic, payload)
+            super()._send(sender, receiver, event)
         elif sender is not receiver and sender.side == receiver.side and len(self.on_its_way) < ON_ITS_WAY_MAX:
-            self.on_its_way.append((receiver, topic, payload))
+            self.on_its_way.append((receiver, event))
 
-    def deliver(self, message: tuple[Node, str, bytes]) -> None:
-        receiver, topic, payload = message
-        self._tell(receiver, fx.Received(BROKER, topic, payload, is_retained=False))
+    def deliver(self, message: tuple[Node, fx.Received]) -> None:
+        self._tell(*message)
 
 
 class ThreeMarkets(RuleBasedStateMachine):
@@ -70,10 +69,10 @@ class ThreeMarkets(RuleBasedStateMachine):
     @rule(place=st.integers(0, ON_ITS_WAY_MAX - 1), bit=st.integers(0, 8 * 1024))
     def flip_a_bit(self, place: int, bit: int) -> None:
         place %= len(self.world.on_its_way)
-        receiver, topic, payload = self.world.on_its_way[place]
-        flipped = bytearray(payload)
+        receiver, event = self.world.on_its_way[place]
+        flipped = bytearray(event.payload)
         flipped[bit // 8 % len(flipped)] ^= 1 << bit % 8
-        self.world.on_its_way[place] = (receiver, topic, bytes(flipped))
+        self.world.on_its_way[place] = (receiver, event._replace(payload=bytes(flipped)))
 
     @rule(number=st.integers(0, 2))
     def crash(self, number: int) -> None:

@@ -53,7 +53,7 @@ def test_the_same_seed_gives_the_same_run() -> None:
     for _ in range(2):
         world = World(7, 4)
         world.run(40, writes_per_s=2)
-        runs.append((world.heal(), dict(world.sent), dict(world.sent_bytes), world.nodes[0].store.summary()))
+        runs.append((world.heal(), dict(world.sent), dict(world.sent_bytes), world.nodes[0].store.states))
     assert runs[0] == runs[1]
 
 

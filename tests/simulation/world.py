@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
+from typing import Any
 
 from node.ledger.block import read_frame
 from node.sync import effects as fx
@@ -19,10 +20,12 @@ from node.sync.beacon import decode_beacon
 from node.sync.engine import Engine
 from node.sync.messages import build_topic, decode_frames
 from node.sync.stating import BEACON_EVERY_S
-from tests.simulation.store import GROUP, CheapKey, Store, is_cheaply_signed
+from tests.simulation.store import GROUP, CheapKey, Judged, Store, is_cheaply_signed
 
 ROUNDS_MAX = 20
 BROKER = "shared"
+# What is due for a node whatever has become of its engine since.
+_ANY_BOOT = -1
 
 
 class Broken(AssertionError):
@@ -90,6 +93,7 @@ class World:
         *,
         engine: Callable[..., Engine] = Engine,
         is_enrolled: bool = False,
+        judged: Judged | None = None,
     ) -> None:
         self.seed = seed
         self.rng = Random(seed)
@@ -99,12 +103,12 @@ class World:
         self.sent_bytes: Counter[str] = Counter()
         self.appended: set[bytes] = set()
         self._engine = engine
-        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._queue: list[tuple[float, int, Node, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = count()
         self._retained: dict[str, tuple[Node, bytes]] = {}
         keys = [CheapKey(seed * 10_000 + number) for number in range(nodes)]
         roster = self.rng.randbytes(8)
-        self.nodes = [Node(key, Store(keys[0], roster), self.rng.randbytes(8)) for key in keys]
+        self.nodes = [Node(key, Store(keys[0], roster, judged=judged), self.rng.randbytes(8)) for key in keys]
         self._by_topic_end = {f"/{self._name(node)}": node for node in self.nodes}
         # The founder enrols everybody; each starts with the roster up to itself, as its card brings it, or all of it.
         founder = self.nodes[0].store
@@ -132,7 +136,7 @@ class World:
         """Let a market act; what it does within two seconds is sealed into one block of 25 bytes an act."""
         node.unsealed += 1
         if node.unsealed == 1:
-            self._at(self.now_s + 2.0, node, lambda: self._seal(node), any_boot=True)
+            self._at(self.now_s + 2.0, node, self._seal, node, boot=_ANY_BOOT)
 
     def start(self, node: Node) -> None:
         """Start a market's engine on what its disk holds."""
@@ -199,8 +203,8 @@ class World:
 
     def is_converged(self) -> bool:
         """Tell whether all disks hold the same."""
-        first = self.nodes[0].store.summary()
-        return all(node.store.summary() == first for node in self.nodes)
+        first = self.nodes[0].store.states
+        return all(node.store.states == first for node in self.nodes)
 
     def _seal(self, node: Node) -> None:
         writes, node.unsealed = node.unsealed, 0
@@ -218,13 +222,13 @@ class World:
     def _carry_out(self, node: Node, effect: fx.Effect) -> None:
         match effect:
             case fx.Persist():
-                self._later(node, 0.02, lambda: self._commit(node, effect))
+                self._later(node, 0.02, self._commit, node, effect)
             case fx.Load():
                 frames = node.store.load(effect.ranges, effect.bytes_max)
-                self._later(node, 0.01, lambda: self._tell(node, fx.Loaded(effect.token, frames)))
+                self._later(node, 0.01, self._tell, node, fx.Loaded(effect.token, frames))
             case fx.SetTimer():
                 node.timer_s = effect.at_s
-                self._at(effect.at_s, node, lambda: self._timer_due(node, effect))
+                self._at(effect.at_s, node, self._timer_due, node, effect)
             case fx.Publish():
                 self._publish(node, effect)
             case fx.Dropped():
@@ -241,20 +245,17 @@ class World:
         if self.rng.random() < self.knobs.persist_failures:
             self._tell(node, fx.PersistFailed(effect.token, "disk full"))
             return
-        before = len(node.store.members)
+        members_before = len(node.store.members)
         answer = node.store.receive(effect.token, effect.frames)
         node.counts.update({f"refused {reason}": number for reason, number in answer.refused.items()})
         node.counts["known blocks"] += answer.known_blocks
-        boot = node.boot
-
-        def tell() -> None:
-            if len(node.store.members) != before:
-                self._tell(node, fx.MembersChanged(dict(node.store.members)))
-            if node.boot == boot:
-                self._tell(node, answer)
-
         # The commit is done and its news not yet told: a crash may fall in between.
-        self._later(node, 0.005, tell)
+        self._later(node, 0.005, self._committed, node, answer, members_before)
+
+    def _committed(self, node: Node, answer: fx.Persisted, members_before: int) -> None:
+        if len(node.store.members) != members_before:
+            self._tell(node, fx.MembersChanged(dict(node.store.members)))
+        self._tell(node, answer)
 
     def _publish(self, node: Node, effect: fx.Publish) -> None:
         self._check_claims(node, effect)
@@ -267,10 +268,11 @@ class World:
             receivers = [self._by_topic_end[f"/{effect.to}"]]
         else:
             receivers = self.nodes
+        event = fx.Received(BROKER, topic, effect.payload, is_retained=False)
         for receiver in receivers:
-            self._send(node, receiver, topic, effect.payload)
+            self._send(node, receiver, event)
 
-    def _send(self, sender: Node, receiver: Node, topic: str, payload: bytes) -> None:
+    def _send(self, sender: Node, receiver: Node, event: fx.Received) -> None:
         knobs = self.knobs
         if sender.side != receiver.side or (knobs.loss and self.rng.random() < knobs.loss):
             return
@@ -278,13 +280,12 @@ class World:
             return
         copies = 1 + (knobs.duplicates > 0 and self.rng.random() < knobs.duplicates)
         for _ in range(copies):
-            content = payload
+            arriving = event
             if knobs.bit_flips and self.rng.random() < knobs.bit_flips:
-                flipped = bytearray(payload or b"\0")
+                flipped = bytearray(event.payload or b"\0")
                 flipped[self.rng.randrange(len(flipped))] ^= 1 << self.rng.randrange(8)
-                content = bytes(flipped)
-            event = fx.Received(BROKER, topic, content, is_retained=False)
-            self._later(receiver, knobs.delay_s_max, lambda event=event: self._tell(receiver, event))
+                arriving = event._replace(payload=bytes(flipped))
+            self._later(receiver, knobs.delay_s_max, self._tell, receiver, arriving)
 
     def _check_claims(self, node: Node, effect: fx.Publish) -> None:
         """Nothing may be said that a power cut at this instant would make untrue."""
@@ -317,25 +318,25 @@ class World:
                 before = node.stream
                 self.crash(node)
                 node.counts["restored"] += node.stream != before
-                self._later(node, 20.0, lambda: self.start(node) if node.engine is None else None, any_boot=True)
+                self._at(self.now_s + self.rng.uniform(0.0005, 20.0), node, self._start_again, node, boot=_ANY_BOOT)
 
-    def _later(self, node: Node, delay_s_max: float, act: Callable[[], None], *, any_boot: bool = False) -> None:
-        self._at(self.now_s + self.rng.uniform(0.0005, delay_s_max), node, act, any_boot=any_boot)
+    def _start_again(self, node: Node) -> None:
+        if node.engine is None:
+            self.start(node)
 
-    def _at(self, at_s: float, node: Node, act: Callable[[], None], *, any_boot: bool = False) -> None:
-        boot = node.boot
+    def _later(self, node: Node, delay_s_max: float, act: Callable[..., None], *arguments: Any) -> None:
+        self._at(self.now_s + self.rng.uniform(0.0005, delay_s_max), node, act, *arguments)
 
-        def if_still_running() -> None:
-            if any_boot or node.boot == boot:
-                act()
-
-        heapq.heappush(self._queue, (max(at_s, self.now_s), next(self._order), if_still_running))
+    def _at(self, at_s: float, node: Node, act: Callable[..., None], *arguments: Any, boot: int | None = None) -> None:
+        if boot is None:
+            boot = node.boot
+        heapq.heappush(self._queue, (max(at_s, self.now_s), next(self._order), node, boot, act, arguments))
 
     def _until(self, end_s: float) -> None:
         while self._queue and self._queue[0][0] <= end_s:
-            at_s, _order, act = heapq.heappop(self._queue)
-            self.now_s = at_s
-            act()
+            self.now_s, _order, node, boot, act, arguments = heapq.heappop(self._queue)
+            if boot in (_ANY_BOOT, node.boot):
+                act(*arguments)
         self.now_s = end_s
 
     def _drawn_count(self, per_s: float) -> int:
