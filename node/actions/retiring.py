@@ -12,7 +12,7 @@ from node.actions.checks import optional_words
 from node.actions.pairing import forget, roster_dots
 from node.errors import N_, NeedsYes, Refused
 from node.ledger.append import append_to_roster
-from node.ledger.codec import HEADS_MAX
+from node.ledger.columns import HEADS_MAX
 from node.ledger.events import MemberRetired, StreamHead
 from node.ledger.heads import stream_states
 from node.ledger.read.members import Member

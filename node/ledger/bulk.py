@@ -1,4 +1,4 @@
-"""Fold many events at a time: what `fold` makes of each, with the movements of a whole batch written together.
+"""Fold many blocks at a time: what `fold` makes of each event, with the movements of a whole batch written together.
 
 Not another meaning: the tables come out the same, since movements only add, and no sum of understood quantities can
 pass 64 bits on the way.
@@ -7,14 +7,17 @@ pass 64 bits on the way.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from operator import itemgetter
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import chain, repeat
 from typing import Any
 
-from node.ledger.events import Event, Moved
+from node.ledger.codec import Body
+from node.ledger.events import Event
 from node.ledger.fold import Stale, fold_without_refresh, refresh
+from node.ledger.moved import MovedColumns, events_of
 from node.ledger.numbers import Numbers
-from node.ledger.stock import ADD_CONTRIB, INSERT_MOVEMENT
+from node.ledger.stock import ADD_CONTRIB, CHANGE_LOT, INSERT_MOVEMENT, OPEN_OR_SHUT_LOT
 from node.ledger.understood import are_understood
 
 
@@ -23,82 +26,72 @@ class Bulk:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._rows: list[tuple[Any, ...]] = []
-        self._parts: dict[tuple[bytes, int, bytes, int], int] = {}
+        self._rows: list[Iterator[tuple[Any, ...]]] = []
+        self._parts: defaultdict[tuple[bytes, int, bytes, int], int] = defaultdict(int)
         self._stale = Stale()
         self._numbers = Numbers(connection)
 
-    def fold(self, events: Sequence[Event], *, member: bytes, clock: int) -> None:
+    def fold(self, body: Body, *, member: bytes, clock: int) -> None:
         """Fold the events of one block, its movements and what it makes stale only with `write`.
 
         Raises what `fold` does.
         """
-        moved: list[Event] = []
-        others: list[Event] = []
-        for event in events:
-            (moved if isinstance(event.fact, Moved) else others).append(event)
-        if are_understood(moved):
-            self._keep(moved, member, clock)
-        else:
-            others += moved
+        others: list[Event] = body.others
+        for moved in body.moved:
+            if are_understood(moved):
+                self._keep(moved, member, clock)
+            else:
+                others = [*others, *events_of(moved)]
         for event in others:
             fold_without_refresh(self._connection, event, self._stale, member=member, clock=clock)
 
     def write(self) -> None:
         """Write the movements that wait, each sum once, and compute again what became stale."""
-        # In the order of the table, so that neighbours are written while their page is at hand.
-        self._rows.sort(key=itemgetter(0, 1))
-        self._connection.executemany(INSERT_MOVEMENT, self._rows)
+        self._connection.executemany(INSERT_MOVEMENT, chain.from_iterable(self._rows))
         self._connection.executemany(
             ADD_CONTRIB, [(*part, quantity_milli) for part, quantity_milli in sorted(self._parts.items())]
         )
         self._change_lots()
         refresh(self._connection, self._stale)
-        self._rows, self._parts, self._stale = [], {}, Stale()
+        self._rows, self._stale = [], Stale()
+        self._parts.clear()
 
-    def _keep(self, moved: Sequence[Event], member: bytes, clock: int) -> None:
-        rows, parts, numbers = self._rows, self._parts, self._numbers
-        for (stream, seq), hlc, who, fact in moved:
-            assert isinstance(fact, Moved)
-            (lot_stream, lot_seq), kind, quantity_milli = fact.lot, fact.kind, fact.quantity_milli
-            about_stream, about_seq = fact.about or (None, None)
-            rows.append(
-                (
-                    numbers[stream],
-                    seq,
-                    numbers[lot_stream],
-                    lot_seq,
-                    kind,
-                    quantity_milli,
-                    None if about_stream is None else numbers[about_stream],
-                    about_seq,
-                    fact.basis,
-                    fact.reason,
-                    hlc,
-                    clock,
-                    who,
-                )
+    def _keep(self, moved: MovedColumns, member: bytes, clock: int) -> None:
+        """Let the movements of a block wait, still as columns: a row is made of them while it is written."""
+        numbers = self._numbers
+        about_numbers: Iterator[int | None] = repeat(None)
+        about_seqs: Iterator[int | None] = repeat(None)
+        if moved.abouts is not None:
+            about_numbers = iter([None if about is None else numbers[about[0]] for about in moved.abouts])
+            about_seqs = iter([None if about is None else about[1] for about in moved.abouts])
+        self._rows.append(
+            zip(
+                repeat(numbers[moved.stream]),
+                moved.seqs,
+                list(map(numbers.__getitem__, moved.lot_streams)),
+                moved.lot_seqs,
+                moved.kinds,
+                moved.quantities_milli,
+                about_numbers,
+                about_seqs,
+                moved.bases,
+                moved.reasons,
+                moved.hlcs,
+                repeat(clock),
+                moved.whos,
+                strict=False,
             )
-            part = (lot_stream, lot_seq, member, kind)
-            parts[part] = parts.get(part, 0) + quantity_milli
+        )
+        parts = self._parts
+        keys = zip(moved.lot_streams, moved.lot_seqs, repeat(member), moved.kinds, strict=False)
+        for key, quantity_milli in zip(keys, moved.quantities_milli, strict=True):
+            parts[key] += quantity_milli
 
     def _change_lots(self) -> None:
-        changes: dict[tuple[bytes, int, bytes], int] = {}
+        changes: defaultdict[tuple[bytes, int, bytes], int] = defaultdict(int)
         for (lot_stream, lot_seq, member, _kind), quantity_milli in self._parts.items():
-            lot = (lot_stream, lot_seq, member)
-            changes[lot] = changes.get(lot, 0) + quantity_milli
-        for (lot_stream, lot_seq, member), quantity_milli in sorted(changes.items()):
-            row = self._connection.execute(
-                "UPDATE lot SET on_hand_milli = on_hand_milli + ? WHERE stream = ? AND seq = ? AND member = ?"
-                " RETURNING on_hand_milli, is_open",
-                (quantity_milli, lot_stream, lot_seq, member),
-            ).fetchone()
-            if row is None:
-                continue
-            on_hand_milli, is_open = row
-            # The flag is touched only when it changes, so that its index is not written at every sale.
-            if is_open != (on_hand_milli != 0):
-                self._connection.execute(
-                    "UPDATE lot SET is_open = ? WHERE stream = ? AND seq = ?",
-                    (int(on_hand_milli != 0), lot_stream, lot_seq),
-                )
+            changes[lot_stream, lot_seq, member] += quantity_milli
+        lots = sorted(lot for lot, quantity_milli in changes.items() if quantity_milli)
+        self._connection.executemany(CHANGE_LOT, [(changes[lot], *lot) for lot in lots])
+        # The flag is touched only when it changes, so that its index is not written at every sale.
+        self._connection.executemany(OPEN_OR_SHUT_LOT, [lot[:2] for lot in lots])

@@ -108,7 +108,7 @@ def refold(source: sqlite3.Connection, target: sqlite3.Connection, *, progress: 
                 for event in body.events:
                     fold_history(target, event, clock=block.header.clock)
             else:
-                bulk.fold(body.events, member=origin, clock=block.header.clock)
+                bulk.fold(body, member=origin, clock=block.header.clock)
             for unknown in body.unknown:
                 fold_unknown(target, unknown)
             done += 1

@@ -192,8 +192,7 @@ class _Intake:
                     " VALUES (?, ?, ?, 0, 0, ?, 0)",
                     (header.stream, header.origin, purpose, NO_BLOCK_BEFORE),
                 )
-            last_hlc = max([event.hlc for event in body.events], default=header.hlc_base)
-            store_block(self._connection, block, last_hlc=last_hlc)
+            store_block(self._connection, block, last_hlc=body.last_hlc(header.hlc_base))
             replaced = self._replace_pending(block, body, purpose) if header.origin == self._us else 0
             if not replaced:
                 self._fold(block, body)
@@ -223,10 +222,10 @@ class _Intake:
     def _fold(self, block: Block, body: Body) -> None:
         member, clock = block.header.origin, block.header.clock
         if self._bulk is not None:
-            self._bulk.fold(body.events, member=member, clock=clock)
+            self._bulk.fold(body, member=member, clock=clock)
         else:
             alone = Bulk(self._connection)
-            alone.fold(body.events, member=member, clock=clock)
+            alone.fold(body, member=member, clock=clock)
             alone.write()
         for unknown in body.unknown:
             fold_unknown(self._connection, unknown)
@@ -251,7 +250,7 @@ class _Intake:
     def _note_roster(self, origin: bytes, body: Body) -> None:
         if origin != self._roster.founder:
             return
-        facts = [event.fact for event in body.events if isinstance(event.fact, MemberEnrolled | MemberRetired)]
+        facts = [event.fact for event in body.others if isinstance(event.fact, MemberEnrolled | MemberRetired)]
         if not facts:
             return
         self._is_roster_changed = True

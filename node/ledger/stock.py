@@ -22,6 +22,10 @@ ADD_CONTRIB = (
     "INSERT INTO contrib (lot_stream, lot_seq, member, kind, quantity_milli) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT DO UPDATE SET quantity_milli = quantity_milli + excluded.quantity_milli"
 )
+CHANGE_LOT = "UPDATE lot SET on_hand_milli = on_hand_milli + ? WHERE stream = ? AND seq = ? AND member = ?"
+OPEN_OR_SHUT_LOT = (
+    "UPDATE lot SET is_open = NOT is_open WHERE stream = ? AND seq = ? AND is_open <> (on_hand_milli <> 0)"
+)
 
 
 def move(connection: sqlite3.Connection, event: Event, fact: Moved, *, member: bytes, clock: int) -> None:

@@ -111,7 +111,7 @@ def opening_of(body: Body, origin: bytes, stream: bytes) -> StreamOpened:
     Raises BlockRefused("opening") where its first block does not begin with one, BlockRefused("binding") where the
     stream's name was not made from its writer's: the name is somebody else's.
     """
-    first = body.events[0] if body.events else None
+    first = body.others[0] if body.others else None
     if first is None or first.dot.seq != 0 or not isinstance(first.fact, StreamOpened):
         raise BlockRefused("opening")
     nonce = first.fact.nonce
@@ -122,7 +122,7 @@ def opening_of(body: Body, origin: bytes, stream: bytes) -> StreamOpened:
 
 def check_own_opening(body: Body, origin: bytes, stream: bytes) -> None:
     """Check the first block of a stream of ours; one of before names were bound may stay. Raises BlockRefused."""
-    first = body.events[0] if body.events else None
+    first = body.others[0] if body.others else None
     if first is None or first.dot.seq != 0 or not isinstance(first.fact, StreamOpenedUnbound):
         opening_of(body, origin, stream)
 
@@ -146,4 +146,4 @@ def _is_unbound(block: Block) -> bool:
         count=header.event_count,
         hlc_base=header.hlc_base,
     )
-    return isinstance(body.events[0].fact, StreamOpenedUnbound)
+    return isinstance(body.others[0].fact, StreamOpenedUnbound)

@@ -6,12 +6,12 @@ software: kept, relayed, counted, not folded. So no value from outside can stop 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from node.domain.words import Basis, DiscardReason, MoveKind, Unit
 from node.ledger.events import EVENT_TYPES, Event, Fact, Moved
+from node.ledger.moved import MovedColumns
 from node.ledger.names import STREAM_BYTES
 
 # Sums of so large quantities reach SQLite's 63 bits only after nine million of them.
@@ -32,13 +32,16 @@ def is_understood(event: Event) -> bool:
     return event.hlc <= HLC_MAX and all(check(getattr(fact, name)) for name, check in CHECKS[type(fact)])
 
 
-def are_understood(events: Sequence[Event]) -> bool:
-    """Tell whether `is_understood` holds for all of some events of one type without lists, judged a field at a time."""
-    if not events:
-        return True
-    facts = [event.fact for event in events]
-    return max(event.hlc for event in events) <= HLC_MAX and all(
-        check(value) for name, check in CHECKS[type(facts[0])] for value in set(map(attrgetter(name), facts))
+def are_understood(moved: MovedColumns) -> bool:
+    """Tell whether `is_understood` holds for all movements of a group, judged a column at a time."""
+    least, most = min(moved.quantities_milli), max(moved.quantities_milli)
+    return (
+        max(moved.hlcs) <= HLC_MAX
+        and _QUANTITY(least)
+        and _QUANTITY(most)
+        and _KINDS.issuperset(moved.kinds)
+        and _BASES.issuperset(moved.bases)
+        and _MOVED_REASONS.issuperset(moved.reasons)
     )
 
 
@@ -54,11 +57,14 @@ _QUANTITY = _within(-QUANTITY_MILLI_MAX, QUANTITY_MILLI_MAX)
 _DAY = _within(DAY_MIN, DAY_MAX)
 _TEMPERATURE = _within(-TEMPERATURE_MILLI_C_MAX, TEMPERATURE_MILLI_C_MAX)
 _COUNT = _within(0, PORTIONS_MAX)
+_KINDS = frozenset(map(int, MoveKind))
+_BASES = frozenset(map(int, Basis))
+_MOVED_REASONS = frozenset(map(int, DiscardReason))
 
 _BY_NAME: Mapping[str, Check] = {
     "unit": _one_of(frozenset(map(int, Unit))),
-    "kind": _one_of(frozenset(map(int, MoveKind))),
-    "basis": _one_of(frozenset(map(int, Basis))),
+    "kind": _one_of(_KINDS),
+    "basis": _one_of(_BASES),
     "use_by": _DAY,
     "best_before": _DAY,
     "sell_by": _DAY,
@@ -70,7 +76,7 @@ _BY_NAME: Mapping[str, Check] = {
     "amounts_milli": lambda amounts: all(_QUANTITY(amount) for amount in amounts),
 }
 _OF_ONE_TYPE: Mapping[tuple[type[Fact], str], Check] = {
-    (Moved, "reason"): _one_of(frozenset(map(int, DiscardReason))),
+    (Moved, "reason"): _one_of(_MOVED_REASONS),
 }
 
 
