@@ -1,0 +1,31 @@
+"""telemetry.db for readers: channels, newest readings, readings of a window, gaps, counts.
+
+Not a writer and not a judge of freshness. The one package of the bridge that `node` imports, and only as a whole; works
+while the bridge is stopped. Owns invariant 5 for what leaves the bridge. LINK section 8.
+"""
+
+from firmware_bridge.clock import HostNow
+from firmware_bridge.store.quality import GOOD, SUSPECT
+from firmware_bridge.store.read.opening import TelemetryUnreadable, open_telemetry
+from firmware_bridge.store.read.values import Channel, Counts, Gap, LatestReading, Reading
+from firmware_bridge.store.read.windows import channels, counts, gaps, latest, readings
+from firmware_bridge.store.version import SCHEMA_VERSION
+
+__all__ = [
+    "GOOD",
+    "SCHEMA_VERSION",
+    "SUSPECT",
+    "Channel",
+    "Counts",
+    "Gap",
+    "HostNow",
+    "LatestReading",
+    "Reading",
+    "TelemetryUnreadable",
+    "channels",
+    "counts",
+    "gaps",
+    "latest",
+    "open_telemetry",
+    "readings",
+]
