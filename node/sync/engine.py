@@ -13,60 +13,33 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from random import Random
 
-from node.ledger.block import NO_BLOCK_BEFORE, BlockRefused, read_frame
+from node.ledger.block import NO_BLOCK_BEFORE
 from node.ledger.heads import StreamState
-from node.ledger.names import STREAM_BYTES, node_id
+from node.ledger.names import STREAM_BYTES
 from node.sync import effects as fx
-from node.sync.beacon import Beacon, decode_beacon, encode_beacon
+from node.sync.beacon import Beacon, encode_beacon
 from node.sync.effects import Dropped, Effect, Event, FreeSpace, Kind, Publish
 from node.sync.gives import ANSWER_BYTES_MAX, BYTES_PER_S, Gives
 from node.sync.hearing import Hearing
-from node.sync.intake import Intake, Waiting
+from node.sync.intake import Intake
 from node.sync.limits import Budget
 from node.sync.messages import (
-    ANY,
-    Claim,
-    Frames,
-    Garbage,
-    PayloadKind,
-    Ranges,
-    Topic,
-    decode_bucket_digests,
-    decode_frames,
-    decode_ranges,
-    encode_bucket_digests,
     encode_frames,
-    encode_heads,
     encode_ranges,
-    kind_of,
     pack_frames,
-    parse_topic,
 )
-from node.sync.peers import BEACONS_BURST, BEACONS_PER_S, Peer, Peers
-from node.sync.pulls import LARGE_GROUP, Pulls
+from node.sync.peers import Peers
+from node.sync.pulls import Pulls
+from node.sync.reading import Reading
 from node.sync.stating import Stating
+from node.sync.storing import Storing
 from node.sync.vector import Heads
 
-# What somebody has before us is usually on its way to us too; only then it is asked for.
-ON_ITS_WAY_S = 0.2
 # The timer never fires more often, whatever is due.
 TIMER_GAP_S = 0.005
-PERSIST_WITHIN_S = 60.0
-# In a large group blocks come one by one without end. Each transaction waits for the card, so what comes within this
-# time after the last one is gathered, by each member present beyond LARGE_GROUP; a full batch never waits.
-PERSIST_GAP_PER_PRESENT_PEER_S = 0.002
-PERSIST_PAUSE_S, PERSIST_PAUSE_S_MAX = 1.0, 60.0
 TIMER = "sync"
 _NEVER = float("inf")
 _NOTHING_YET = StreamState(b"", False, 0, 0, NO_BLOCK_BEFORE)
-
-# What may arrive as what; everything else is garbage.
-_PAYLOADS = {
-    Kind.HEAD: (PayloadKind.BEACON,),
-    Kind.BLOCKS: (PayloadKind.FRAMES,),
-    Kind.PULL: (PayloadKind.RANGES, PayloadKind.BUCKET_DIGESTS),
-    Kind.GIVE: (PayloadKind.FRAMES, PayloadKind.HEADS, PayloadKind.BEACON),
-}
 
 
 class Engine:
@@ -86,7 +59,6 @@ class Engine:
         rng: Random,
     ) -> None:
         self._me = me
-        self._my_id = node_id(me)
         self._group = group
         self._sign = sign
         self._is_signed = is_signed
@@ -111,7 +83,6 @@ class Engine:
 
     def _begin(self, started: fx.Started, wall_ms: int) -> None:
         self._out = []
-        self._own_key = started.members.get(self._me)
         self._clock = started.clock
         self._version = started.version
         self._heads = Heads(started.heads)
@@ -120,24 +91,34 @@ class Engine:
         self._pulls = Pulls(self._peers, self._heads, self._intake, self._rng)
         self._gives = Gives(self._heads, self._rng)
         self._own_bytes = Budget(BYTES_PER_S, BYTES_PER_S)
-        self._echoes = Budget(BEACONS_PER_S, BEACONS_BURST)
         self._links: set[str] = set()
         self._stating = Stating(self._rng, wall_ms=wall_ms)
         self._hearing = Hearing(
             me=self._me, group=self._group, is_signed=self._is_signed, peers=self._peers, heads=self._heads
         )
         self._hearing.current_stream = started.current_stream
+        self._reading = Reading(
+            me=self._me,
+            group=self._group,
+            is_signed=self._is_signed,
+            peers=self._peers,
+            heads=self._heads,
+            intake=self._intake,
+            pulls=self._pulls,
+            gives=self._gives,
+            hearing=self._hearing,
+            stating=self._stating,
+        )
+        self._reading.own_key = started.members.get(self._me)
         self._token = 0
-        self._storing: tuple[int, list[Waiting], float] | None = None
-        self._pause_s, self._paused_until_s = 0.0, -_NEVER
-        self._gather_until_s = -_NEVER
+        self._storing = Storing(self._intake, self._peers)
         self._timer_s = _NEVER
         self._set_free_space(started.free_space)
 
     def _dispatch(self, event: Event, now_s: float) -> None:
         match event:
             case fx.Received():
-                self._received(event, now_s)
+                self._out.extend(self._reading.read(event, now_s))
             case fx.TimerDue():
                 self._timer_s = _NEVER
             case fx.Persisted():
@@ -171,7 +152,7 @@ class Engine:
         self._pulls.is_roster_only = free_space is FreeSpace.LOW
 
     def _members_changed(self, event: fx.MembersChanged, now_s: float) -> None:
-        self._own_key = event.members.get(self._me)
+        self._reading.own_key = event.members.get(self._me)
         self._peers.change(event.members)
         # What was refused from an author nobody knew may be right now.
         self._peers.forgive()
@@ -193,21 +174,12 @@ class Engine:
 
     def _persisted(self, event: fx.Persisted, now_s: float) -> None:
         moved = self._move_heads(event.heads, now_s)
-        if self._storing is None or self._storing[0] != event.token:
-            return
-        batch = self._storing[1]
-        self._storing = None
-        self._pause_s = 0.0
+        batch = self._storing.stored(event.token)
         self._intake.stored(batch, self._heads.states, now_s)
         self._pulls.stored([waiting.request for waiting in batch], moved)
 
     def _persist_failed(self, token: int, now_s: float) -> None:
-        if self._storing is None or self._storing[0] != token:
-            return
-        batch = self._storing[1]
-        self._storing = None
-        self._pause_s = min(max(PERSIST_PAUSE_S, 2 * self._pause_s), PERSIST_PAUSE_S_MAX)
-        self._paused_until_s = now_s + self._pause_s
+        batch = self._storing.failed(token, now_s)
         self._intake.failed(batch)
         self._pulls.forget([waiting.request for waiting in batch])
 
@@ -222,131 +194,13 @@ class Engine:
             payload = encode_frames(frames, request=answer.request, is_last=is_last, is_cut=is_last and is_cut)
             self._publish_to(answer.requester, Kind.GIVE, payload)
 
-    # What others say.
-
-    def _received(self, event: fx.Received, now_s: float) -> None:
-        publisher: bytes | None = None
-        try:
-            topic = parse_topic(event.topic)
-            publisher = topic.publisher
-            self._read(topic, event, now_s)
-        except Garbage as garbage:
-            self._drop(garbage.reason, publisher)
-
-    def _read(self, topic: Topic, event: fx.Received, now_s: float) -> None:
-        """Hand a message on to the one place for its kind. Raises Garbage."""
-        if topic.group != self._group:
-            raise Garbage("group")
-        if topic.publisher == self._me:
-            self._read_own(topic, event.payload, now_s)
-            return
-        peer = self._peers.get(topic.publisher)
-        if peer is None:
-            raise Garbage("unknown publisher")
-        if not peer.messages.take(1, now_s) or not peer.bytes.take(len(event.payload), now_s):
-            raise Garbage("flood")
-        if event.is_retained and topic.kind is not Kind.HEAD:
-            raise Garbage("retained")
-        if topic.to is not None and topic.to != ANY and topic.to != self._my_id:
-            raise Garbage("not for us")
-        if topic.kind is Kind.BYE:
-            self._out.append(fx.PeerLeft(peer.origin))
-            return
-        kind = kind_of(event.payload)
-        if kind not in _PAYLOADS[topic.kind]:
-            raise Garbage("kind")
-        self._read_payload(topic, kind, peer, event, now_s)
-
-    def _read_payload(self, topic: Topic, kind: PayloadKind, peer: Peer, event: fx.Received, now_s: float) -> None:
-        payload = event.payload
-        if kind is PayloadKind.FRAMES:
-            self._frames(decode_frames(payload), peer, is_answer=topic.kind is Kind.GIVE, now_s=now_s)
-        elif kind is PayloadKind.HEADS:
-            if self._hearing.listed(payload, peer):
-                self._pulls.look_again(now_s + ON_ITS_WAY_S)
-        elif kind is PayloadKind.BEACON and topic.kind is Kind.GIVE:
-            self._own_beacon(payload, now_s)
-        elif kind is PayloadKind.BEACON:
-            self._beacon(payload, peer, is_live=not event.is_retained, now_s=now_s)
-        elif not self._gives.may_ask(peer.origin, now_s):
-            raise Garbage("too many pulls")
-        elif kind is PayloadKind.RANGES:
-            reason = self._asked(decode_ranges(payload), peer, is_to_any=topic.to == ANY, now_s=now_s)
-            if reason is not None:
-                raise Garbage(reason)
-        else:
-            self._publish_to(peer.origin, Kind.GIVE, encode_heads(self._heads.listed(decode_bucket_digests(payload))))
-
-    def _asked(self, ranges: Ranges, peer: Peer, *, is_to_any: bool, now_s: float) -> str | None:
-        if not is_to_any:
-            return self._gives.asked(peer.origin, ranges, now_s=now_s)
-        present = self._peers.present_count(now_s)
-        return self._gives.asked_any(peer.origin, ranges, present=present, now_s=now_s)
-
-    def _read_own(self, topic: Topic, payload: bytes, now_s: float) -> None:
-        """Look at our own echo only for a beacon from before our last start, which a broker or a peer has kept."""
-        if (
-            topic.kind is Kind.HEAD
-            and len(payload) > 10
-            and int.from_bytes(payload[2:10], "little") > self._stating.counter
-        ):
-            self._own_beacon(payload, now_s)
-        else:
-            raise Garbage("own")
-
-    def _own_beacon(self, payload: bytes, now_s: float) -> None:
-        """Go on counting where an earlier run of ours stopped, or nobody would count our beacons as new."""
-        if self._own_key is None:
-            raise Garbage("own")
-        if not self._echoes.take(1, now_s):
-            # Whoever may write what looks like ours must not make us verify without end.
-            raise Garbage("flood")
-        beacon = decode_beacon(payload, group=self._group, public_key=self._own_key, is_signed=self._is_signed)
-        if self._stating.catch_up(beacon.counter):
-            self._tell(now_s)
-
-    def _beacon(self, payload: bytes, peer: Peer, *, is_live: bool, now_s: float) -> None:
-        told = self._hearing.beacon(payload, peer, is_live=is_live, now_s=now_s)
-        if told.is_news:
-            self._pulls.look_again(now_s + ON_ITS_WAY_S)
-        if told.is_to_return:
-            self._publish_to(peer.origin, Kind.GIVE, peer.beacon)
-        if told.is_to_compare:
-            self._publish_to(peer.origin, Kind.PULL, encode_bucket_digests(self._heads.bucket_digests()))
-        if told.heard is not None:
-            self._gives.given(peer.origin, {claim.stream: claim.blocks for claim in told.vector})
-            self._out.append(told.heard)
-
-    def _frames(self, message: Frames, peer: Peer, *, is_answer: bool, now_s: float) -> None:
-        request = self._pulls.answered(peer.origin, message, now_s) if is_answer else 0
-        dropped: set[str] = set()
-        for frame in message.frames:
-            try:
-                block = read_frame(frame)
-            except BlockRefused as refused:
-                dropped.add(f"frame {refused.check}")
-                continue
-            reason = self._intake.offer(block, peer.origin, request, self._heads.states, now_s)
-            if reason is None:
-                self._pulls.queued(request)
-            elif reason == "early":
-                # What lies between is missing here, and whoever sends this has it.
-                header = block.header
-                state = self._heads.states.get(header.stream)
-                claim = Claim(header.stream, header.n + 1, is_roster=state is not None and state.is_roster)
-                if self._peers.learn(peer, [claim], self._heads):
-                    self._pulls.look_again(now_s + ON_ITS_WAY_S)
-            elif reason != "known":
-                dropped.add(reason)
-        for reason in sorted(dropped):
-            self._drop(reason, peer.origin)
-
     # What is to be done.
 
     def _work(self, now_s: float) -> None:
         """Do what is due and set the timer for what will be."""
-        if self._storing is not None and self._storing[2] <= now_s:
-            self._persist_failed(self._storing[0], now_s)
+        overdue = self._storing.overdue(now_s)
+        if overdue is not None:
+            self._persist_failed(overdue, now_s)
         self._persist(now_s)
         self._pulls.close_done(now_s)
         if self._links:
@@ -363,33 +217,20 @@ class Engine:
             self._out.append(fx.SetTimer(TIMER, due_s))
 
     def _due_s(self, now_s: float) -> float:
-        due_s = _NEVER
-        if self._storing is not None:
-            due_s = self._storing[2]
-        elif self._paused_until_s > now_s:
-            due_s = self._paused_until_s
-        elif not self._intake.is_empty:
-            due_s = self._gather_until_s
+        due_s = self._storing.due_s(now_s)
         if self._links:
-            asking_s = max(self._pulls.due_s(), self._paused_until_s)
+            asking_s = max(self._pulls.due_s(), self._storing.paused_until_s)
             due_s = min(due_s, asking_s, self._gives.due_s(), self._stating.due_s)
         return due_s
 
     def _persist(self, now_s: float) -> None:
-        if self._storing is not None or self._intake.is_empty or now_s < self._paused_until_s:
-            return
-        if self._intake.is_batch_full or now_s >= self._gather_until_s:
-            batch = self._intake.next_batch()
-            crowd = max(0, self._peers.present_count(now_s) - LARGE_GROUP)
-            self._gather_until_s = now_s + PERSIST_GAP_PER_PRESENT_PEER_S * crowd
-            publishers = {waiting.publisher for waiting in batch}
-            token = self._next_token()
-            self._storing = (token, batch, now_s + PERSIST_WITHIN_S)
-            publisher = publishers.pop() if len(publishers) == 1 else None
-            self._out.append(fx.Persist(token, tuple(waiting.frame for waiting in batch), publisher))
+        persist = self._storing.begin(self._token + 1, now_s)
+        if persist is not None:
+            self._token = persist.token
+            self._out.append(persist)
 
     def _ask(self, now_s: float) -> None:
-        if now_s < self._paused_until_s:
+        if now_s < self._storing.paused_until_s:
             return
         for question in self._pulls.ask(now_s):
             self._publish(Kind.PULL, encode_ranges(question.ranges), qos=1, to=question.to)

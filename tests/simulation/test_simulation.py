@@ -109,7 +109,7 @@ class _ClaimsBeforeItIsStored(Engine):
         super()._persist(now_s)
         for effect in self._out[before:]:
             assert isinstance(effect, fx.Persist)
-            states = {waiting.stream: self._claimed(waiting) for waiting in self._storing[1]}
+            states = {waiting.stream: self._claimed(waiting) for waiting in self._storing.batch}
             self._move_heads(states, now_s)
 
     def _claimed(self, waiting) -> object:

@@ -70,7 +70,7 @@ def test_a_flood_in_our_own_name_is_not_verified_without_end() -> None:
     bench = Bench()
     forged = bytearray(bench.members[0].beacon(counter=1 << 62))
     verified = []
-    bench.engine._is_signed = lambda *parts: bool(verified.append(parts))
+    bench.engine._reading._is_signed = lambda *parts: bool(verified.append(parts))
     for number in range(300):
         bench.now_s += 0.001
         forged[20] = number % 256
