@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from firmware_bridge.exchange import Committed, Reply
 from firmware_bridge.language import _
 from firmware_bridge.link.events import (
     CommandAnswered,
@@ -25,7 +26,7 @@ from firmware_bridge.link.session import LIVE_STATES, HostSession
 from firmware_bridge.link.states import State
 from firmware_bridge.ports import Port, PortLost, reopen_wait_ms
 from firmware_bridge.store.store import Linked
-from firmware_bridge.writer import Committed, Reply, Writer
+from firmware_bridge.writer import Writer
 
 REFUSED_RETRY_MS = 10_000  # a refused port is closed and looked at again, so that a moved cable heals by itself
 REPLIES_MAX = 1_024  # replies of the writer that wait for this thread; more means that it is stuck in a write

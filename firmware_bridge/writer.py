@@ -7,11 +7,10 @@ refuses: what waits keeps waiting, new frames stay unacknowledged, and the state
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 from firmware_bridge.clock import HostNow
+from firmware_bridge.exchange import Committed, Heard, Listener, Noted, Rejected
 from firmware_bridge.language import _
 from firmware_bridge.link.events import (
     DescriptionsHeard,
@@ -23,43 +22,14 @@ from firmware_bridge.link.events import (
 )
 from firmware_bridge.store import moves
 from firmware_bridge.store.commit_rule import INTERVAL_MS_DEFAULT, CommitRule
-from firmware_bridge.store.store import Linked, Store, TooManyDevices
+from firmware_bridge.store.notes import Statement
+from firmware_bridge.store.store import Store, TooManyDevices
 from firmware_bridge.urgency import NO_BOUNDS, AlarmBounds, Urgency
 
 QUEUE_EVENTS_MAX = 4_096  # of all ports together; beyond it records stay on the board, all else is dropped
 TAKEN_AT_ONCE_MAX = 512  # events between two looks at what is due: a flood cannot put a commit off
 RETRY_FIRST_MS, RETRY_MAX_MS = 250, 5_000  # while the disk refuses
 IDLE_CHECKPOINT_MS = 60_000  # so long without a commit: bring the log into the file (OPS section 4)
-
-Heard = HelloHeard | RecordsArrived | DescriptionsHeard | UptimeHeard | StatHeard | TextHeard
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """Everything before next_seq (unbounded) of the port's board is on disk."""
-
-    next_seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """The board must not be used on this port; `reason` is for a person."""
-
-    hello: HelloHeard
-    reason: str
-
-
-Reply = Linked | Committed | Rejected
-
-
-class Listener(Protocol):
-    """A port as the writer sees it."""
-
-    @property
-    def path(self) -> str: ...
-
-    def deliver(self, reply: Reply) -> None:
-        """Take a reply; called on the writer's thread, must not block."""
 
 
 class Writer(threading.Thread):
@@ -80,7 +50,7 @@ class Writer(threading.Thread):
         self._now = now
         self._urgency = Urgency(bounds)
         self._rule = CommitRule(interval_ms=interval_ms)
-        self._queue: deque[tuple[Listener, Heard, HostNow]] = deque()
+        self._queue: deque[tuple[Listener | None, Heard | Noted, HostNow]] = deque()  # None: no port sent it
         self._queued_records = 0
         self._changed = threading.Condition()
         self._wakes_at_ms = 0  # when the thread looks by itself; only what is due before is worth waking it
@@ -113,12 +83,25 @@ class Writer(threading.Thread):
                 return
             now = self._now()
             self._queue.append((listener, heard, now))
-            self._note(listener, heard, now.boottime_ms)
-            due_ms = self._rule.due_at_ms()
-            if self._is_wanted or (due_ms is not None and due_ms < self._wakes_at_ms):
-                self._changed.notify()
+            self._count(listener, heard, now.boottime_ms)
+            self._wake()
 
-    def _note(self, listener: Listener, heard: Heard, now_ms: int) -> None:
+    def note(self, statements: Sequence[Statement], *, is_urgent: bool = False) -> None:
+        """Hand over rows that are no readings; beyond the limit they are dropped."""
+        with self._changed:
+            if not statements or len(self._queue) >= QUEUE_EVENTS_MAX:
+                return
+            now = self._now()
+            self._queue.append((None, Noted(tuple(statements)), now))
+            self._rule.fact_arrived(now.boottime_ms, is_urgent=is_urgent)
+            self._wake()
+
+    def _wake(self) -> None:
+        due_ms = self._rule.due_at_ms()
+        if self._is_wanted or (due_ms is not None and due_ms < self._wakes_at_ms):
+            self._changed.notify()
+
+    def _count(self, listener: Listener, heard: Heard, now_ms: int) -> None:
         """Tell the commit rule what has come."""
         if isinstance(heard, RecordsArrived):
             count = len(heard.records)
@@ -201,7 +184,10 @@ class Writer(threading.Thread):
             if not self._queue:
                 break
             listener, heard, heard_at = self._queue[0]
-            self._take(listener, heard, heard_at)
+            if isinstance(heard, Noted):
+                self._store.note(heard.statements)
+            elif listener is not None:
+                self._take(listener, heard, heard_at)
             self._queue.popleft()
             if isinstance(heard, RecordsArrived):
                 self._queued_records -= len(heard.records)
@@ -247,7 +233,7 @@ class Writer(threading.Thread):
             return
         self._commit(now)
         try:
-            linked = self._store.hello(heard.hello, listener.path, now)
+            linked = self._store.hello(heard.hello, listener.path, now, protocol=heard.protocol)
         except TooManyDevices:
             listener.deliver(Rejected(heard, _("There are too many boards for one bridge.")))
             return

@@ -22,18 +22,18 @@ class CommitRule:
 
     def records_arrived(self, port: str, count: int, now_ms: int, *, is_urgent: bool) -> None:
         """Note count new records of a port; urgent ones are events, faults and values beyond an alarm bound."""
-        self.fact_arrived(now_ms)
+        self.fact_arrived(now_ms, is_urgent=is_urgent)
         self._records += count
         self._counts[port] = count = self._counts.get(port, 0) + count
         if count > BACKLOG_RECORDS:
             self._backlogs[port] = now_ms
-        if is_urgent and self._urgent_at_ms is None:
-            self._urgent_at_ms = now_ms
 
-    def fact_arrived(self, now_ms: int) -> None:
-        """Note that something other than a record waits: a clock sample, a line of text."""
+    def fact_arrived(self, now_ms: int, *, is_urgent: bool = False) -> None:
+        """Note that something other than a record waits: a clock sample, a line of text; urgent if a person waits."""
         if self._oldest_at_ms is None:
             self._oldest_at_ms = now_ms
+        if is_urgent and self._urgent_at_ms is None:
+            self._urgent_at_ms = now_ms
 
     def due_at_ms(self) -> int | None:
         """Return when to commit, None while nothing waits. The past means now."""

@@ -8,7 +8,7 @@ Every method may raise sqlite3.Error; what was waiting then still waits and the 
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -238,6 +238,11 @@ class Store:
             return
         values = (port, None if uid is None else uid_text(uid), now.wall_us, line)
         self._facts.append(("insert into device_log (port, uid, wall_us, line) values (?, ?, ?, ?)", values))
+
+    def note(self, statements: Iterable[tuple[str, Row]]) -> None:
+        """Let rows that are no readings go with the next commit; while the disk refuses only so many wait."""
+        if len(self._facts) < FACTS_WAITING_MAX:
+            self._facts.extend(statements)
 
     def keep_stats(self) -> None:
         """Let the newest counters of each board go with the next commit."""

@@ -10,12 +10,13 @@ import pytest
 
 from firmware_bridge import clock
 from firmware_bridge.decimals import milli_from_text
+from firmware_bridge.exchange import Committed, Rejected, Reply
 from firmware_bridge.link.events import DescriptionsHeard, HelloHeard, RecordsArrived
 from firmware_bridge.link.messages import Desc, Hello, Kind
 from firmware_bridge.store.store import Linked, Store
 from firmware_bridge.supervisor import Supervisor
 from firmware_bridge.urgency import AlarmBounds
-from firmware_bridge.writer import Committed, Rejected, Reply, Writer
+from firmware_bridge.writer import Writer
 from tests.firmware_bridge.running import until
 
 UID = bytes.fromhex("01eeffc042000001")
