@@ -27,7 +27,7 @@ class Bulk:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._rows: list[Iterator[tuple[Any, ...]]] = []
-        self._parts: defaultdict[tuple[bytes, int, bytes, int], int] = defaultdict(int)
+        self._parts: defaultdict[tuple[int, int, int, int], int] = defaultdict(int)
         self._stale = Stale()
         self._numbers = Numbers(connection)
 
@@ -59,6 +59,7 @@ class Bulk:
     def _keep(self, moved: MovedColumns, member: bytes, clock: int) -> None:
         """Let the movements of a block wait, still as columns: a row is made of them while it is written."""
         numbers = self._numbers
+        lot_numbers = list(map(numbers.__getitem__, moved.lot_streams))
         about_numbers: Iterator[int | None] = repeat(None)
         about_seqs: Iterator[int | None] = repeat(None)
         if moved.abouts is not None:
@@ -68,7 +69,7 @@ class Bulk:
             zip(
                 repeat(numbers[moved.stream]),
                 moved.seqs,
-                list(map(numbers.__getitem__, moved.lot_streams)),
+                lot_numbers,
                 moved.lot_seqs,
                 moved.kinds,
                 moved.quantities_milli,
@@ -83,15 +84,20 @@ class Bulk:
             )
         )
         parts = self._parts
-        keys = zip(moved.lot_streams, moved.lot_seqs, repeat(member), moved.kinds, strict=False)
+        keys = zip(lot_numbers, moved.lot_seqs, repeat(numbers[member]), moved.kinds, strict=False)
         for key, quantity_milli in zip(keys, moved.quantities_milli, strict=True):
             parts[key] += quantity_milli
 
     def _change_lots(self) -> None:
-        changes: defaultdict[tuple[bytes, int, bytes], int] = defaultdict(int)
-        for (lot_stream, lot_seq, member, _kind), quantity_milli in self._parts.items():
-            changes[lot_stream, lot_seq, member] += quantity_milli
-        lots = sorted(lot for lot, quantity_milli in changes.items() if quantity_milli)
-        self._connection.executemany(CHANGE_LOT, [(changes[lot], *lot) for lot in lots])
+        changes: defaultdict[tuple[int, int, int], int] = defaultdict(int)
+        for (lot_number, lot_seq, member_number, _kind), quantity_milli in self._parts.items():
+            changes[lot_number, lot_seq, member_number] += quantity_milli
+        names = {number: name for name, number in self._numbers.items()}
+        lots = [
+            (quantity_milli, names[lot_number], lot_seq, names[member_number])
+            for (lot_number, lot_seq, member_number), quantity_milli in sorted(changes.items())
+            if quantity_milli
+        ]
+        self._connection.executemany(CHANGE_LOT, lots)
         # The flag is touched only when it changes, so that its index is not written at every sale.
-        self._connection.executemany(OPEN_OR_SHUT_LOT, [lot[:2] for lot in lots])
+        self._connection.executemany(OPEN_OR_SHUT_LOT, [lot[1:3] for lot in lots])

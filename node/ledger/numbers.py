@@ -1,4 +1,4 @@
-"""Small numbers in place of the names of streams, in the tables with the most rows: a name is 8 bytes, its number one.
+"""Small numbers in place of the names of streams and members, in the tables with the most rows: one byte, not 8 or 16.
 
 Not a name anybody else hears: a number is this database's alone, given when a name is first written, and given anew
 when the tables are made again. Whoever reads for people or for the digest reads names.
@@ -10,7 +10,7 @@ import sqlite3
 
 
 def number_of(connection: sqlite3.Connection, name: bytes) -> int:
-    """Return the number of a stream, a new one where it has none yet."""
+    """Return the number of a stream or a member, a new one where it has none yet."""
     row = connection.execute("SELECT number FROM name_number WHERE name = ?", (name,)).fetchone()
     if row is None:
         row = connection.execute("INSERT INTO name_number (name) VALUES (?) RETURNING number", (name,)).fetchone()

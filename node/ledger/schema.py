@@ -11,7 +11,7 @@ import sqlite3
 # Raised by one with each migration; a database with a higher number was made by newer software.
 SCHEMA_VERSION = 2
 # Raised whenever folding the same blocks would give other rows. The starter catalogue's version is kept beside it.
-FOLD_VERSION = 5
+FOLD_VERSION = 6
 # A database page; it cannot change later. On a card, bytes written are what wears out.
 PAGE_BYTES = 1024
 
@@ -57,10 +57,13 @@ CREATE VIEW movement AS SELECT s.name AS stream, r.seq AS seq, l.name AS lot_str
   r.basis AS basis, r.reason AS reason, (SELECT h.origin FROM head h WHERE h.stream = s.name) AS member,
   r.hlc AS hlc, r.clock AS clock, r.who AS who
 FROM movement_row r JOIN name_number s ON s.number = r.stream_number JOIN name_number l ON l.number = r.lot_number;
-CREATE TABLE contrib (
-  lot_stream BLOB NOT NULL, lot_seq INTEGER NOT NULL, member BLOB NOT NULL, kind INTEGER NOT NULL,
-  quantity_milli INTEGER NOT NULL, PRIMARY KEY (lot_stream, lot_seq, member, kind)
+CREATE TABLE contrib_row (
+  lot_number INTEGER NOT NULL, lot_seq INTEGER NOT NULL, member_number INTEGER NOT NULL, kind INTEGER NOT NULL,
+  quantity_milli INTEGER NOT NULL, PRIMARY KEY (lot_number, lot_seq, member_number, kind)
 ) STRICT, WITHOUT ROWID;
+CREATE VIEW contrib AS SELECT l.name AS lot_stream, r.lot_seq AS lot_seq, m.name AS member, r.kind AS kind,
+  r.quantity_milli AS quantity_milli
+FROM contrib_row r JOIN name_number l ON l.number = r.lot_number JOIN name_number m ON m.number = r.member_number;
 CREATE TABLE lot (
   stream BLOB NOT NULL, seq INTEGER NOT NULL, item_id TEXT NOT NULL, unit INTEGER NOT NULL,
   quantity_milli INTEGER NOT NULL, use_by INTEGER, best_before INTEGER, sell_by INTEGER, produced INTEGER,
@@ -208,11 +211,11 @@ STRICT, WITHOUT ROWID;
 CREATE TABLE breaker (name TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
 
-DERIVED_VIEWS = ("movement",)
+DERIVED_VIEWS = ("movement", "contrib")
 DERIVED_TABLES = (
     "name_number",
     "movement_row",
-    "contrib",
+    "contrib_row",
     "lot",
     "lot_parent",
     "lot_hold",
@@ -274,7 +277,7 @@ def schema_version(connection: sqlite3.Connection) -> int:
 
 def make_derived_tables_again(connection: sqlite3.Connection) -> None:
     """Drop every derived table and make it empty, inside the caller's transaction."""
-    # Looked up, since `movement` was a table once and is a view.
+    # Looked up, since `movement` and `contrib` were tables once and are views.
     found = connection.execute("SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view')").fetchall()
     for name, kind in found:
         if name in DERIVED_TABLES or name in DERIVED_VIEWS:

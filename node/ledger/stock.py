@@ -19,7 +19,7 @@ INSERT_MOVEMENT = (
     " basis, reason, hlc, clock, who) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 ADD_CONTRIB = (
-    "INSERT INTO contrib (lot_stream, lot_seq, member, kind, quantity_milli) VALUES (?, ?, ?, ?, ?)"
+    "INSERT INTO contrib_row (lot_number, lot_seq, member_number, kind, quantity_milli) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT DO UPDATE SET quantity_milli = quantity_milli + excluded.quantity_milli"
 )
 CHANGE_LOT = "UPDATE lot SET on_hand_milli = on_hand_milli + ? WHERE stream = ? AND seq = ? AND member = ?"
@@ -117,4 +117,8 @@ def insert_lot(
 def _contribute(
     connection: sqlite3.Connection, lot: tuple[bytes, int], member: bytes, kind: int, quantity_milli: int
 ) -> None:
-    connection.execute(ADD_CONTRIB, (*lot, member, kind, quantity_milli))
+    lot_stream, lot_seq = lot
+    connection.execute(
+        ADD_CONTRIB,
+        (number_of(connection, lot_stream), lot_seq, number_of(connection, member), kind, quantity_milli),
+    )

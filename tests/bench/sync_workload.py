@@ -89,7 +89,7 @@ INSERT_MOVEMENT = (
     " basis, reason, hlc, clock, who) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 ADD_CONTRIB = (
-    "INSERT INTO contrib (lot_stream, lot_seq, member, kind, quantity_milli) VALUES (?, ?, ?, ?, ?)"
+    "INSERT INTO contrib_row (lot_number, lot_seq, member_number, kind, quantity_milli) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT DO UPDATE SET quantity_milli = quantity_milli + excluded.quantity_milli"
 )
 
@@ -99,30 +99,31 @@ def fold_rows(connection: sqlite3.Connection, rows: list[Row]) -> None:
     connection.executemany(INSERT_MOVEMENT, rows)
     sums: dict[Row, float] = {}
     for row in rows:
-        key = (row[2], row[3], row[4])
+        # A lot is of whoever moves it here, and the member's number follows the streams'.
+        key = (row[2], row[3], REPLICAS + row[2], row[4])
         sums[key] = sums.get(key, 0) + row[5]
-    members = {_number_of(replica): member_of(replica) for replica in range(REPLICAS)}
-    connection.executemany(
-        ADD_CONTRIB,
-        [
-            (members[number][:8], item, members[number], kind, total)
-            for (number, item, kind), total in sorted(sums.items())
-        ],
-    )
+    connection.executemany(ADD_CONTRIB, [(*key, total) for key, total in sorted(sums.items())])
 
 
 def folded_database(path: Path) -> sqlite3.Connection:
     """Make a file with a market's two tables of movements, and one for whatever an engine saves of itself."""
     scratch = sqlite3.connect(":memory:", isolation_level=None)
     migrate(scratch)
-    tables = "'name_number', 'movement_row', 'contrib'"
+    tables = "'name_number', 'movement_row', 'contrib_row'"
     made = scratch.execute(f"SELECT sql FROM sqlite_schema WHERE tbl_name IN ({tables}) AND sql NOT NULL")
     connection = open_folded(path)
     for (statement,) in made:
         connection.execute(statement)
     connection.executemany(
         "INSERT INTO name_number (number, name) VALUES (?, ?)",
-        [(_number_of(replica), member_of(replica)[:8]) for replica in range(REPLICAS)],
+        [
+            named
+            for replica in range(REPLICAS)
+            for named in (
+                (_number_of(replica), member_of(replica)[:8]),
+                (REPLICAS + _number_of(replica), member_of(replica)),
+            )
+        ],
     )
     connection.execute("CREATE TABLE saved (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT")
     scratch.close()
@@ -154,7 +155,7 @@ def check_totals(totals: list[int], movements: int, count: int) -> None:
 def check_folded(path: Path, count: int) -> None:
     """Reopen a file made by `folded_database` and check it."""
     connection = sqlite3.connect(path)
-    found = dict(connection.execute("SELECT lot_seq, sum(quantity_milli) FROM contrib GROUP BY lot_seq"))
+    found = dict(connection.execute("SELECT lot_seq, sum(quantity_milli) FROM contrib_row GROUP BY lot_seq"))
     (movements,) = connection.execute("SELECT count(*) FROM movement_row").fetchone()
     connection.close()
     check_totals([found.get(item, 0) for item in range(ITEMS)], movements, count)

@@ -104,7 +104,7 @@ def test_markets_that_disagree_are_no_result(merged: Path, tmp_path: Path) -> No
     check(places, FEW)
     with closing(sqlite3.connect(places[0].market_db)) as file:
         # The stock stays what it was, only what made it is another: the digests tell.
-        file.execute("UPDATE contrib SET quantity_milli = quantity_milli + 1 WHERE kind = ?", (int(MoveKind.SELL),))
+        file.execute("UPDATE contrib_row SET quantity_milli = quantity_milli + 1 WHERE kind = ?", (int(MoveKind.SELL),))
         file.commit()
     with pytest.raises(AssertionError, match="agree"):
         check(places, FEW)

@@ -90,7 +90,7 @@ def test_verify_names_the_first_bad_block(harbour: Places) -> None:
 def test_verify_finds_a_table_that_was_altered_and_rebuild_makes_it_again(harbour: Places) -> None:
     answer(harbour, "receive", "food/milk-whole", "5")
     digest = answer(harbour, "verify")["digest"]
-    change(harbour, "UPDATE contrib SET quantity_milli = 9000000")
+    change(harbour, "UPDATE contrib_row SET quantity_milli = 9000000")
     change(harbour, "UPDATE lot SET on_hand_milli = 9000000")
     fault = refusal(harbour, "verify")
     assert fault["error"] == "verify.fold"

@@ -105,7 +105,7 @@ DAMAGE: dict[str, tuple[list[str], str, str]] = {
         "",
     ),
     "stock that was altered": (["UPDATE lot SET on_hand_milli = 1, quantity_milli = 1"], "verify.fold", ""),
-    "a movement's sum that was altered": (["UPDATE contrib SET quantity_milli = 5"], "verify.fold", ""),
+    "a movement's sum that was altered": (["UPDATE contrib_row SET quantity_milli = 5"], "verify.fold", ""),
     "stock on hand alone that was altered": (["UPDATE lot SET on_hand_milli = 1"], "verify.fold", ""),
     "a lot that was shut": (["UPDATE lot SET is_open = 0"], "verify.fold", ""),
     "a movement's reason that was altered": (["UPDATE movement_row SET reason = 3"], "verify.fold", ""),
@@ -176,7 +176,7 @@ def test_the_first_bad_block_is_the_one_that_is_named(places: Places) -> None:
 
 def test_altered_tables_are_made_again_from_the_blocks(places: Places) -> None:
     before = verify_places(places)
-    alter(places, "UPDATE contrib SET quantity_milli = 5", "DELETE FROM movement_row", "UPDATE item SET name = 'x'")
+    alter(places, "UPDATE contrib_row SET quantity_milli = 5", "DELETE FROM movement_row", "UPDATE item SET name = 'x'")
     store = open_market(places)
     told: list[tuple[int, int]] = []
     assert before == rebuild(store, progress=lambda done, total: told.append((done, total)))
@@ -198,7 +198,7 @@ def test_a_rebuild_over_a_damaged_block_changes_nothing(places: Places) -> None:
 
 def test_tables_of_another_fold_version_are_made_again_on_opening(places: Places) -> None:
     before = verify_places(places)
-    alter(places, "UPDATE setting SET value = 'older' WHERE key = 'fold_version'", "DELETE FROM contrib")
+    alter(places, "UPDATE setting SET value = 'older' WHERE key = 'fold_version'", "DELETE FROM contrib_row")
     open_market(places).close()
     assert before == verify_places(places)
 
