@@ -28,7 +28,7 @@ from firmware_bridge.link.states import TRANSITIONS, Happening, State
 
 RECORDS_WAITING_MAX = 512  # records of one port that wait for the writer or their commit (LINK section 4)
 RECORDS_PER_SECOND_MAX = 2_000  # of one port (LINK section 4); more is counted and not booked
-CHANNELS_MAX = 256  # names one device may have here: a MySensors network has up to 254 nodes
+CHANNELS_MAX = 1_024  # names one device may have here: a MySensors network has up to 254 nodes
 EVENTS_TEXT_PER_MINUTE_MAX = 20  # lines kept as device_log (LINK section 1)
 UPTIME_EACH_MS = 60_000  # a sample of our own clocks, as the native link asks its boards (LINK section 3)
 STALE_PERIODS, SILENT_PERIODS = 2, 3  # LINK section 3
@@ -112,6 +112,9 @@ class AdapterSession:
 
     def on_tick(self, now_ms: int) -> None:
         """Do what time asks for: poll, give up waiting."""
+
+    def on_linked(self, now_ms: int) -> None:
+        """Begin to book: the names of the channels that the store knows are known now."""
 
     def on_committed(self, next_seq: int) -> None:
         """Note that all booked before next_seq is on disk."""
@@ -239,6 +242,7 @@ class AdapterSession:
             self.uid = hello.uid
             self.next_seq = self.seen_seq = next_seq
             self._tell_uptime(now_ms)
+            self.on_linked(now_ms)
         return self._done(now_ms)
 
     def rejected(self) -> list[SessionEvent]:

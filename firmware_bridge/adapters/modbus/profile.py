@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from firmware_bridge.adapters.modbus.frames import READ_HOLDING, READ_INPUT
-from firmware_bridge.adapters.modbus.values import TYPES, as_milli
+from firmware_bridge.adapters.modbus.values import TYPES
 from firmware_bridge.adapters.session import ChannelFacts, facts_of_kind
 from firmware_bridge.adapters.units import kind_of_unit
+from firmware_bridge.adapters.values import as_milli
 from firmware_bridge.errors import LocalFault
 from firmware_bridge.language import _
 from firmware_bridge.session_protocol import LineSettings

@@ -26,8 +26,9 @@ from firmware_bridge.adapters.modbus.frames import (
     read_request,
 )
 from firmware_bridge.adapters.modbus.profile import Probe, Profile
-from firmware_bridge.adapters.modbus.values import NoValue, as_milli, read_value, registers_of
+from firmware_bridge.adapters.modbus.values import read_value, registers_of
 from firmware_bridge.adapters.session import FAULT_OTHER, AdapterSession
+from firmware_bridge.adapters.values import NoValue, as_milli
 from firmware_bridge.clock import HostNow
 from firmware_bridge.session_protocol import LineSettings
 

@@ -12,7 +12,7 @@ Stored = tuple[str, int, int, str, int]  # channel name, status, raw value, doub
 class Clock:
     """Time that moves only when told."""
 
-    def __init__(self, now_ms: int = 1_000_000, *, is_trusted: bool = True) -> None:
+    def __init__(self, now_ms: int = 1_000_000_000, *, is_trusted: bool = True) -> None:
         self.now_ms = now_ms
         self.is_trusted = is_trusted
         self._start_ms = now_ms

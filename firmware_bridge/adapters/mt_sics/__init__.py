@@ -1,0 +1,1 @@
+"""Scales that speak MT-SICS. LINK section 5."""

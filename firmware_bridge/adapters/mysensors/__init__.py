@@ -1,0 +1,1 @@
+"""A MySensors gateway on a serial port. LINK section 5."""

@@ -1,0 +1,1 @@
+"""SenML packs and plain JSON objects, one a line. LINK section 5, RFC 8428."""
