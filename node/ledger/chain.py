@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from node.errors import N_, LarderError, LocalFault
+from node.ledger import forks
 from node.ledger.block import NO_BLOCK_BEFORE, Block, BlockRefused, check_block, check_place, read_frame
 from node.ledger.bulk import Bulk
 from node.ledger.codec import Body, BodyRefused, decode_body
@@ -72,6 +73,7 @@ def verify(connection: sqlite3.Connection, *, progress: Progress | None = None) 
                 progress(blocks, total)
         if (count, events, last_hash) != (head_blocks, head_events, head_hash):
             raise _bad_block(_Place(stream, min(count, head_blocks)), "head")
+        _check_branches(connection, stream, origin, home.get(stream, roster.group), roster)
         _check_pending(connection, stream, events)
         sealed += events
     stray = connection.execute(
@@ -169,6 +171,31 @@ def _checked(
         raise _bad_block(place, error.check) from error
     _read(place, frame)
     return block
+
+
+def _check_branches(connection: sqlite3.Connection, stream: bytes, origin: bytes, group: bytes, roster: Roster) -> None:
+    """Check the branches of a forked stream that are not folded, and that the right one is."""
+    if not forks.is_forked(connection, stream):
+        return
+    rows = connection.execute(
+        "SELECT n, hash, frame FROM quarantine WHERE stream = ? AND reason = 'branch' ORDER BY n", (stream,)
+    ).fetchall()
+    for n, block_hash, frame in rows:
+        place = _Place(stream, n)
+        try:
+            block = read_frame(frame)
+            check_block(block, group=group, roster=roster.keys, is_signed=is_signed)
+        except BlockRefused as error:
+            raise _bad_block(place, error.check) from error
+        header = block.header
+        if (header.origin, header.stream, header.n, block.block_hash) != (origin, stream, n, block_hash):
+            raise _bad_block(place, "summary")
+        if forks.end_of(connection, stream, n - 1, header.prev) != header.first_seq:
+            raise _bad_block(place, "chain")
+        if n == 0:
+            _check_opening(place, block, b"")
+    if not forks.is_settled(connection, stream):
+        raise _bad_block(_Place(stream, rows[0][0]), "branch")
 
 
 def _check_opening(place: _Place, block: Block, us: bytes) -> None:

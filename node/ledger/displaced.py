@@ -54,6 +54,15 @@ def take_displaced(
     return gone, Displaced(is_roster, [_event(header.stream, *row) for row in moved])
 
 
+def take_lost(connection: sqlite3.Connection, stream: bytes, lost: list[Event], *, is_roster: bool) -> Displaced:
+    """Take out what waits behind a branch of ours that is folded no more; return it behind that branch's facts."""
+    rows = connection.execute(
+        "SELECT seq, type, version, hlc, who, fact FROM pending WHERE stream = ? ORDER BY seq", (stream,)
+    ).fetchall()
+    connection.execute("DELETE FROM pending WHERE stream = ?", (stream,))
+    return Displaced(is_roster, [*lost, *(_event(stream, *row) for row in rows)])
+
+
 def say_again(tx: Transaction, displaced: list[Displaced]) -> int:
     """Append displaced facts anew, with the names among them replaced; return how many. The tables must be made before.
 

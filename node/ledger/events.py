@@ -4,7 +4,7 @@ Not a codec and not a fold. Owns the rule that an id and a version, once written
 meaning is a new version, and nothing is ever removed from these tables.
 
 Ids reserved for facts that are not written yet: 7-9 placement, correction, settings; 15 temperature log of a transfer;
-20-29 cold; 30-39 faults, incidents, runbooks; 44, 46-49 planning; 51, 53 rotate, succeed; 60, 61 checkpoint, fork.
+20-29 cold; 30-39 faults, incidents, runbooks; 44, 46-49 planning; 51, 53 rotate, succeed; 60 checkpoint.
 """
 
 from __future__ import annotations
@@ -255,6 +255,27 @@ class VerdictReached(msgspec.Struct, frozen=True, array_like=True):
     codes: list[str]
 
 
+class ForkSeen(msgspec.Struct, frozen=True, array_like=True):
+    """Somebody saw two blocks with the number `n` of one stream, by their hashes: a cloned card or a lying disk."""
+
+    stream: bytes
+    n: int
+    one: bytes
+    other: bytes
+
+
+class ForkSettled(msgspec.Struct, frozen=True, array_like=True):
+    """The owner of a forked stream said the facts of a branch that is not counted again, or let them go.
+
+    `tip` is the hash of the last block of that branch.
+    """
+
+    stream: bytes
+    tip: bytes
+    is_taken: int
+    reason: str | None
+
+
 Fact = (
     StreamOpened
     | StreamOpenedUnbound
@@ -279,6 +300,8 @@ Fact = (
     | MemberEnrolled
     | MemberRetired
     | LotCarried
+    | ForkSeen
+    | ForkSettled
 )
 
 ROLE_MARKET = 1
@@ -343,6 +366,8 @@ EVENT_TYPES = (
     EventType(45, 1, DishPlanned, (_REF, _T, _T, _I, _V, _INTS)),
     EventType(50, 1, MemberEnrolled, (_B, _T, _I, _B, _B, _REFS)),
     EventType(52, 1, MemberRetired, (_B, _HEADS, _T, _REFS)),
+    EventType(61, 1, ForkSeen, (_B, _I, _B, _B)),
+    EventType(63, 1, ForkSettled, (_B, _B, _I, _T)),
     EventType(62, 1, LotCarried, (_REF, _T, _I, _Q, _I, _I, _I, _I, _T, _T, _I)),
 )
 

@@ -18,6 +18,8 @@ from node.ledger.decisions import is_decision, keep_decision
 from node.ledger.events import (
     BY_VALUE,
     Event,
+    ForkSeen,
+    ForkSettled,
     LotCarried,
     LotCounted,
     LotReceived,
@@ -28,6 +30,7 @@ from node.ledger.events import (
     StreamOpened,
     StreamOpenedUnbound,
 )
+from node.ledger.fork_facts import fold_fork_seen, fold_fork_settled
 from node.ledger.items import ITEM_KEY_PREFIXES, item_of_key, refresh_item
 from node.ledger.plans import PLAN_FACTS, fold_plan
 from node.ledger.roster import fold_enrolment, fold_retirement
@@ -98,10 +101,13 @@ def fold_without_refresh(
         stale.transfers.add(fold_transfer(connection, event, fact, member=member, clock=clock))
     elif isinstance(fact, PLAN_FACTS):
         fold_plan(connection, event, fact, member=member, clock=clock)
+    elif isinstance(fact, ForkSeen):
+        fold_fork_seen(connection, event, fact, member)
+    elif isinstance(fact, ForkSettled):
+        fold_fork_settled(connection, event, fact, member)
     else:
-        assert isinstance(
-            fact, StreamOpened | StreamOpenedUnbound
-        )  # its head row is kept by whoever opened or received the stream
+        # Its head row is kept by whoever opened or received the stream.
+        assert isinstance(fact, StreamOpened | StreamOpenedUnbound)
 
 
 def fold_history(connection: sqlite3.Connection, event: Event, *, clock: int) -> None:

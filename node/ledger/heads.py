@@ -10,16 +10,22 @@ import sqlite3
 from typing import NamedTuple
 
 from node.domain.words import StreamPurpose
+from node.ledger.forks import tips_of_all
 
 
 class StreamState(NamedTuple):
-    """Where a stream stands at a node: sealed blocks and events, and the hash of the last block (32 zeros if none)."""
+    """Where a stream stands at a node: sealed blocks and events, and the hash of the last block (32 zeros if none).
+
+    `tips` is 0 for a stream of one branch. Of a forked one the counts are those of the branch that is folded, and
+    `tips` is a number of 30 bits made of the ends of all branches.
+    """
 
     origin: bytes
     is_roster: bool
     blocks: int
     events: int
     block_hash: bytes
+    tips: int = 0
 
 
 class BlockRange(NamedTuple):
@@ -36,8 +42,9 @@ def stream_states(connection: sqlite3.Connection) -> dict[bytes, StreamState]:
         "SELECT stream, origin, purpose, blocks, events, hash FROM head WHERE blocks > 0"
         " AND stream NOT IN (SELECT stream FROM home_stream)"
     )
+    tips = tips_of_all(connection)
     return {
-        stream: StreamState(origin, purpose == StreamPurpose.ROSTER, blocks, events, block_hash)
+        stream: StreamState(origin, purpose == StreamPurpose.ROSTER, blocks, events, block_hash, tips.get(stream, 0))
         for stream, origin, purpose, blocks, events, block_hash in rows.fetchall()
     }
 

@@ -13,26 +13,25 @@ from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 from node.domain.words import StreamPurpose
-from node.ledger import chain
-from node.ledger.block import NO_BLOCK_BEFORE, Block, BlockRefused, check_block, check_place, read_frame
+from node.ledger import chain, forks
+from node.ledger.append import Appender
+from node.ledger.block import NO_BLOCK_BEFORE, Block, BlockRefused, Header, check_block, check_place, read_frame
 from node.ledger.bulk import Bulk
 from node.ledger.codec import Body, BodyRefused, decode_body
 from node.ledger.connection import is_of_the_disk
-from node.ledger.displaced import Displaced, say_again, take_displaced
-from node.ledger.events import MemberEnrolled, MemberRetired
+from node.ledger.displaced import Displaced, say_again, take_displaced, take_lost
+from node.ledger.events import ForkSettled, MemberEnrolled, MemberRetired
 from node.ledger.fold import fold_unknown
 from node.ledger.heads import StreamState
 from node.ledger.keys import is_signed
-from node.ledger.retiring import cut_back, keep_aside
-from node.ledger.roster import Roster, cutoffs, load_roster
+from node.ledger.retiring import cut_back, drop_strangers, keep_aside
+from node.ledger.roster import Roster, cutoffs, load_roster, retired_members
 from node.ledger.seal import store_block
 from node.ledger.store import Transaction
 from node.ledger.streams import leave_roster_stream, load_roster_writer, opening_of
 
 # One call is one transaction: larger ones would hold up a sale.
 BLOCKS_PER_BATCH_MAX = 50
-# Evidence of a forked stream; more branches prove nothing more.
-FORKED_BLOCKS_PER_STREAM_MAX = 8
 
 
 class Intake(NamedTuple):
@@ -40,6 +39,8 @@ class Intake(NamedTuple):
 
     `early_blocks` were well signed but do not follow what is stored here; they were not kept. Our own events that
     waited for a signature and gave their names up to a block of our own stream are counted under `pending replaced`.
+    `diverged` are streams of which a block came whose place is on a branch that is not here; `forked` those that have
+    more than one branch now and had one before.
     """
 
     new_blocks: int
@@ -48,6 +49,8 @@ class Intake(NamedTuple):
     refused: dict[str, int]
     heads: dict[bytes, StreamState]
     is_roster_changed: bool
+    diverged: frozenset[bytes] = frozenset()
+    forked: frozenset[bytes] = frozenset()
 
 
 def receive_blocks(tx: Transaction, frames: Sequence[bytes], *, founder_key: bytes | None = None) -> Intake:
@@ -102,6 +105,10 @@ class _Intake:
         self._is_roster_changed = False
         self._must_refold = False
         self._displaced: list[Displaced] = []
+        self._settled: list[ForkSettled] = []
+        self._diverged: set[bytes] = set()
+        self._forked: set[bytes] = set()
+        self._is_roster_switched = False
 
     def take(self, frames: Sequence[bytes]) -> Intake:
         for block in self._in_order(frames):
@@ -109,20 +116,47 @@ class _Intake:
                 self._take(block)
             except BlockRefused as error:
                 self._refused[error.check] += 1
-        for member in sorted(self._retired):
-            cut = cut_back(self._tx, member)
-            self._refused["retired"] += cut.blocks
-            self._moved.update(cut.streams)
-            self._must_refold = self._must_refold or cut.blocks > 0
+        self._cut_back(sorted(self._retired))
         if self._bulk is not None:
             with self._folding():
                 self._bulk.write()
         if self._must_refold:
-            chain.refold(self._connection, self._connection)
+            with self._folding() if self._bulk is not None else nullcontext():
+                chain.refold(self._connection, self._connection)
+        if self._is_roster_switched:
+            self._follow_roster()
         say_again(self._tx, self._displaced)
+        for fact in self._settled:
+            Appender(self._tx).append(fact, 0)
         heads = {stream: self._state(stream) for stream in self._moved}
         refused = {reason: count for reason, count in self._refused.items() if count}
-        return Intake(self._new, self._known, self._early, refused, heads, self._is_roster_changed)
+        return Intake(
+            self._new,
+            self._known,
+            self._early,
+            refused,
+            heads,
+            self._is_roster_changed,
+            frozenset(self._diverged),
+            frozenset(self._forked),
+        )
+
+    def _cut_back(self, members: Sequence[bytes]) -> None:
+        for member in members:
+            cut = cut_back(self._tx, member)
+            self._refused["retired"] += cut.blocks
+            self._moved.update(cut.streams)
+            self._must_refold = self._must_refold or bool(cut.streams)
+
+    def _follow_roster(self) -> None:
+        """Let blocks count by the branch of a forked roster that is folded now: who is a member, who was retired."""
+        self._must_refold = False
+        for stream in drop_strangers(self._connection, self._us):
+            self._moved.add(stream)
+            self._must_refold = True
+        self._cut_back(sorted(retired_members(self._connection) - {self._us}))
+        if self._must_refold:
+            chain.refold(self._connection, self._connection)
 
     def _in_order(self, frames: Sequence[bytes]) -> list[Block]:
         blocks = []
@@ -137,10 +171,7 @@ class _Intake:
 
     def _take(self, block: Block) -> None:
         header = block.header
-        stored = self._connection.execute(
-            "SELECT hash FROM block WHERE stream = ? AND n = ?", (header.stream, header.n)
-        ).fetchone()
-        if stored is not None and stored[0] == block.block_hash:
+        if self._is_known(block):
             self._known += 1
             return
         check_block(block, group=self._roster.group, roster=self._roster.keys, is_signed=is_signed)
@@ -149,9 +180,12 @@ class _Intake:
         head = self._head(header.stream)
         if head is not None and head.origin != header.origin:
             raise BlockRefused("owner")
-        if stored is not None:
-            self._keep_fork(block)
-        if header.n > (head.blocks if head else 0):
+        if header.n == 0:
+            purpose = opening_of(body, header.origin, header.stream).purpose
+        if head is not None and (header.n, header.prev) != (head.blocks, head.block_hash):
+            self._take_branch(block, head)
+            return
+        if head is None and header.n > 0:
             self._early += 1
             return
         check_place(
@@ -160,8 +194,16 @@ class _Intake:
             events=head.events if head else 0,
             head_hash=head.block_hash if head else NO_BLOCK_BEFORE,
         )
-        purpose = head.purpose if head else opening_of(body, header.origin, header.stream).purpose
-        self._store(block, body, purpose, is_new=head is None)
+        self._store(block, body, head.purpose if head else purpose, is_new=head is None)
+
+    def _is_known(self, block: Block) -> bool:
+        header = block.header
+        stored = self._connection.execute(
+            "SELECT hash FROM block WHERE stream = ? AND n = ?", (header.stream, header.n)
+        ).fetchone()
+        if stored is not None and stored[0] == block.block_hash:
+            return True
+        return forks.is_branch_block(self._connection, header.stream, header.n, block.block_hash)
 
     def _check_not_retired(self, block: Block) -> None:
         """Keep a block beyond its member's retirement aside. Ours stay ours: nobody takes our own acts from us."""
@@ -173,15 +215,50 @@ class _Intake:
             keep_aside(self._connection, block, "retired")
             raise BlockRefused("retired")
 
-    def _keep_fork(self, block: Block) -> None:
-        """Keep the other branch of a stream as evidence; it is never folded."""
-        (kept,) = self._connection.execute(
-            "SELECT count(*) FROM quarantine WHERE stream = ? AND reason = 'fork'", (block.header.stream,)
-        ).fetchone()
-        if kept < FORKED_BLOCKS_PER_STREAM_MAX:
-            keep_aside(self._connection, block, "fork")
+    def _take_branch(self, block: Block, head: _Head) -> None:
+        """Take a block that does not follow what is folded of its stream: it is early, or of another branch."""
+        header = block.header
+        events = forks.end_of(self._connection, header.stream, header.n - 1, header.prev)
+        if events is None and header.n > head.blocks:
+            self._early += 1
+            return
+        if events is None:
+            self._diverged.add(header.stream)
+            raise BlockRefused("chain")
+        if events != header.first_seq:
+            raise BlockRefused("first event number")
+        was_forked = forks.is_forked(self._connection, header.stream)
+        with self._folding():
+            settled = forks.keep_branch_block(self._connection, block)
+            displaced = self._lost_of_ours(header, settled, is_roster=head.purpose == StreamPurpose.ROSTER)
+            if settled.is_switched and self._bulk is None:
+                chain.refold(self._connection, self._connection)
+        self._heads.pop(header.stream, None)
+        self._moved.add(header.stream)
+        self._must_refold = self._must_refold or settled.is_switched
+        if settled.is_switched and (head.purpose == StreamPurpose.ROSTER or header.n == 0):
+            self._is_roster_switched = self._is_roster_changed = True
+        if displaced is not None:
+            self._displaced.append(displaced)
+            self._settled.append(ForkSettled(header.stream, head.block_hash, 1, None))
         self._leave_our_stream(block)
-        raise BlockRefused("fork")
+        if not self._is_kept(block):
+            raise BlockRefused("fork")
+        self._new += 1
+        if not was_forked:
+            self._forked.add(header.stream)
+
+    def _is_kept(self, block: Block) -> bool:
+        header = block.header
+        n, block_hash = header.n, block.block_hash
+        return forks.end_of(self._connection, header.stream, n, block_hash) is not None
+
+    def _lost_of_ours(self, header: Header, settled: forks.Settled, *, is_roster: bool) -> Displaced | None:
+        """Take out what was folded of a stream of ours and is not any more: what staff saw saved is said again."""
+        if header.origin != self._us or not settled.is_switched:
+            return None
+        lost = [event for frame in settled.lost_frames for event in _decoded(read_frame(frame)).events]
+        return take_lost(self._connection, header.stream, lost, is_roster=is_roster)
 
     def _store(self, block: Block, body: Body, purpose: int, *, is_new: bool) -> None:
         header = block.header
@@ -275,7 +352,9 @@ class _Intake:
         if row is None:
             return StreamState(b"", False, 0, 0, NO_BLOCK_BEFORE)
         head = _Head(*row)
-        return StreamState(head.origin, head.purpose == StreamPurpose.ROSTER, head.blocks, head.events, head.block_hash)
+        tips = forks.tips_of(self._connection, stream)
+        is_roster = head.purpose == StreamPurpose.ROSTER
+        return StreamState(head.origin, is_roster, head.blocks, head.events, head.block_hash, tips)
 
 
 def _decoded(block: Block) -> Body:

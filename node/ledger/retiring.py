@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
+from node.ledger import forks
 from node.ledger.block import Block, read_frame
 from node.ledger.roster import cutoffs
 from node.ledger.store import Transaction
@@ -17,7 +18,7 @@ QUARANTINED_PER_MEMBER_MAX = 256
 
 
 class Cut(NamedTuple):
-    """How many stored blocks a retirement took out, and of which streams."""
+    """How many stored blocks a retirement took out, and of which streams; one whose branch changed is among them."""
 
     blocks: int
     streams: list[bytes]
@@ -32,10 +33,14 @@ def cut_back(tx: Transaction, member: bytes) -> Cut:
     cut_blocks, streams = 0, []
     for stream, blocks in rows:
         keep = allowed.get(stream, 0)
+        aside = _cut_branches(tx.connection, stream, keep)
         if blocks > keep:
-            cut_blocks += blocks - keep
-            streams.append(stream)
             _cut_stream(tx.connection, stream, keep)
+        # The retirement may name another branch of a forked stream as the one that counts.
+        is_switched = forks.settle(tx.connection, stream).is_switched
+        if blocks > keep or aside or is_switched:
+            cut_blocks += max(0, blocks - keep) + aside
+            streams.append(stream)
     return Cut(cut_blocks, streams)
 
 
@@ -51,6 +56,18 @@ def keep_aside(connection: sqlite3.Connection, block: Block, reason: str) -> Non
             " ON CONFLICT DO NOTHING",
             (header.stream, header.n, block.block_hash, header.origin, reason, block.frame),
         )
+
+
+def _cut_branches(connection: sqlite3.Connection, stream: bytes, keep: int) -> int:
+    """Take what lies beyond the cutoff out of the branches that are not folded; return how many blocks."""
+    rows = connection.execute(
+        "SELECT frame FROM quarantine WHERE stream = ? AND n >= ? AND reason = 'branch' ORDER BY n, hash",
+        (stream, keep),
+    ).fetchall()
+    connection.execute("DELETE FROM quarantine WHERE stream = ? AND n >= ? AND reason = 'branch'", (stream, keep))
+    for (frame,) in rows:
+        keep_aside(connection, read_frame(frame), "retired")
+    return len(rows)
 
 
 def _cut_stream(connection: sqlite3.Connection, stream: bytes, keep: int) -> None:
@@ -71,3 +88,21 @@ def _cut_stream(connection: sqlite3.Connection, stream: bytes, keep: int) -> Non
     connection.execute(
         "UPDATE head SET blocks = ?, events = ?, hash = ? WHERE stream = ?", (keep, events, block_hash, stream)
     )
+
+
+def drop_strangers(connection: sqlite3.Connection, us: bytes) -> list[bytes]:
+    """Take out the streams of whoever is no member by the roster folded now; return them.
+
+    That happens where another branch of a forked roster is chosen. Whoever is let in again is asked for again.
+    """
+    rows = connection.execute(
+        "SELECT stream FROM head WHERE origin NOT IN (SELECT origin FROM member) AND origin <> ?"
+        " AND origin <> (SELECT value FROM setting WHERE key = 'founder')"
+        " AND stream NOT IN (SELECT stream FROM home_stream) ORDER BY stream",
+        (us,),
+    )
+    streams = [stream for (stream,) in rows.fetchall()]
+    for stream in streams:
+        for table in ("block", "head", "quarantine"):
+            connection.execute(f"DELETE FROM {table} WHERE stream = ?", (stream,))
+    return streams

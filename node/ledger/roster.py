@@ -106,6 +106,16 @@ def cutoffs(connection: sqlite3.Connection, origin: bytes) -> dict[bytes, int] |
     }
 
 
+def cutoff_hash(connection: sqlite3.Connection, stream: bytes) -> bytes | None:
+    """Return the hash of the last block of a stream that counts, as the lowest retirement of its owner names it."""
+    row = connection.execute(
+        "SELECT r.hash FROM retirement r JOIN head h ON h.stream = r.cut_stream AND h.origin = r.member"
+        " WHERE r.cut_stream = ? AND r.blocks > 0 ORDER BY r.blocks, r.hash LIMIT 1",
+        (stream,),
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
 def retired_members(connection: sqlite3.Connection) -> frozenset[bytes]:
     """Return the origins that were retired."""
     return frozenset(origin for (origin,) in connection.execute("SELECT DISTINCT member FROM retirement").fetchall())

@@ -144,6 +144,15 @@ CREATE TABLE decision (
   hlc INTEGER NOT NULL, stream BLOB NOT NULL, seq INTEGER NOT NULL, type INTEGER NOT NULL, version INTEGER NOT NULL,
   fact BLOB NOT NULL, member BLOB NOT NULL, clock INTEGER NOT NULL, who INTEGER NOT NULL, PRIMARY KEY (hlc, stream, seq)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE fork_seen (
+  forked BLOB NOT NULL, stream BLOB NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL, one BLOB NOT NULL,
+  other BLOB NOT NULL, member BLOB NOT NULL, hlc INTEGER NOT NULL, PRIMARY KEY (forked, stream, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE fork_settled (
+  forked BLOB NOT NULL, tip BLOB NOT NULL, stream BLOB NOT NULL, seq INTEGER NOT NULL, is_taken INTEGER NOT NULL,
+  reason TEXT, member BLOB NOT NULL, hlc INTEGER NOT NULL, who INTEGER NOT NULL,
+  PRIMARY KEY (forked, tip, stream, seq)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE unknown_event (
   stream BLOB NOT NULL, seq INTEGER NOT NULL, type INTEGER NOT NULL, version INTEGER NOT NULL,
   PRIMARY KEY (stream, seq)
@@ -232,6 +241,8 @@ DERIVED_TABLES = (
     "dish_cooked",
     "verdict",
     "decision",
+    "fork_seen",
+    "fork_settled",
     "unknown_event",
     "item",
 )

@@ -21,7 +21,7 @@ from node.ledger.digest import state_digest
 from node.ledger.events import Fact, MemberRetired, Moved, RegisterSet, StreamHead, StreamOpened, StreamOpenedUnbound
 from node.ledger.items import par_key
 from node.ledger.read.members import members
-from node.ledger.receive import BLOCKS_PER_BATCH_MAX, FORKED_BLOCKS_PER_STREAM_MAX, receive_blocks
+from node.ledger.receive import BLOCKS_PER_BATCH_MAX, receive_blocks
 from node.ledger.retiring import QUARANTINED_PER_MEMBER_MAX
 from node.ledger.roster import cutoffs
 from node.ledger.seal import store_block
@@ -58,7 +58,7 @@ def test_blocks_of_members_are_stored_folded_and_counted() -> None:
         second = take(tx, *bakery.frames)
         assert (second.new_blocks, second.is_roster_changed) == (2, False)
         state = second.heads[bakery.stream]
-        assert (BAKERY.origin, False, 2, 3, bakery.head_hash) == state
+        assert (BAKERY.origin, False, 2, 3, bakery.head_hash, 0) == state
         assert first.heads[roster.stream].is_roster
         assert tx.connection.execute("SELECT on_hand_milli FROM lot").fetchall() == [(3_000,)]
         assert [member.name for member in members(tx.connection)] == ["Observer", "Bakery", "Founder"]
@@ -147,8 +147,6 @@ def changed(frame: bytes, at: int, value: bytes) -> bytes:
 def hostile_frames(bakery: Chain) -> dict[str, tuple[bytes, str]]:
     """One frame for each check, and the reason under which it is counted."""
     good = bakery.write(a_lot_fact())  # it would be the third block of its stream
-    fork = Chain(BAKERY, b"bakery-1")
-    fork.write(a_lot_fact(77_000))
     return {
         "nothing": (b"", "length"),
         "a cut frame": (good[:-1], "length"),
@@ -170,7 +168,6 @@ def hostile_frames(bakery: Chain) -> dict[str, tuple[bytes, str]]:
         "a nonce of the wrong length": (with_a_nonce(b"short"), "binding"),
         "no nonce": (with_a_nonce(None), "body"),
         "an opening that binds no name": (with_an_opening_of_before(), "opening"),
-        "a second branch": (fork.frames[0], "fork"),
     }
 
 
@@ -194,18 +191,6 @@ def test_a_hostile_block_is_refused_alone_and_changes_nothing(name: str) -> None
         assert {reason: 1} == intake.refused
         assert intake.new_blocks == 1
         assert everything(without) == everything(tx)
-
-
-def test_the_other_branch_of_a_stream_is_kept_as_evidence_within_bounds() -> None:
-    roster, bakery = a_roster(BAKERY), Chain(BAKERY, b"bakery-1")
-    bakery.write(a_lot_fact())
-    with an_observer() as tx:
-        take(tx, *roster.frames, *bakery.frames)
-        for branch in range(FORKED_BLOCKS_PER_STREAM_MAX + 3):
-            other = Chain(BAKERY, b"bakery-1")
-            assert take(tx, other.write(a_lot_fact(1_000 + branch))).refused == {"fork": 1}
-        kept = tx.connection.execute("SELECT count(*), count(DISTINCT hash) FROM quarantine WHERE reason = 'fork'")
-        assert kept.fetchone() == (FORKED_BLOCKS_PER_STREAM_MAX, FORKED_BLOCKS_PER_STREAM_MAX)
 
 
 @given(place=st.integers(0, 10**6), bit=st.integers(0, 7))
