@@ -14,6 +14,7 @@ SUSPECT: Final = "SUSPECT"
 # Small integers of the tables; a number is never used again for something else.
 # Unchecked: good as far as one can see, from a line without a check sum (LINK section 5).
 QUALITY_UNJUDGED, QUALITY_GOOD, QUALITY_SUSPECT, QUALITY_UNCHECKED = 0, 1, 2, 3
+QUALITY_FAULT = 4  # of buckets alone: suspect, and without a value; a reading says so in its status
 REASONS: Final = (
     "",
     "fault",
@@ -36,6 +37,7 @@ REASONS: Final = (
     "unstable",
     "invalid",
     "unit",
+    "time",
 )
 REASON_CODES: Final = {reason: code for code, reason in enumerate(REASONS)}
 

@@ -190,7 +190,7 @@ class Store:
             assert milli is not None, "a value beyond its scale is not good"
             doubt = past_of(self._pasts[boot.boot], description).next_reason(dev_ms, raw, milli)
             quality = QUALITY_UNCHECKED if board.protocol in UNCHECKED_PROTOCOLS else quality
-        if doubt and quality != QUALITY_SUSPECT:
+        if doubt:  # of two reasons the one that knows more: what an adapter or the past says is never just "fault"
             return QUALITY_SUSPECT, REASON_CODES[doubt]
         return quality, reason
 
