@@ -1,4 +1,4 @@
-"""Fold many blocks at a time: what `fold` makes of each event, with the movements of a whole batch written together.
+"""Fold many blocks at a time: what `fold` makes of each event, with what movements come to written once a batch.
 
 Not another meaning: the tables come out the same, since movements only add, and no sum of understood quantities can
 pass 64 bits on the way.
@@ -9,8 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import chain, repeat
-from typing import Any
+from itertools import repeat
 
 from node.ledger.codec import Body
 from node.ledger.events import Event
@@ -22,17 +21,16 @@ from node.ledger.understood import are_understood
 
 
 class Bulk:
-    """Movements that wait to be written, and the sums they come to."""
+    """The sums that the movements of a batch come to, and what became stale: both wait to be written."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._rows: list[Iterator[tuple[Any, ...]]] = []
         self._parts: defaultdict[tuple[int, int, int, int], int] = defaultdict(int)
         self._stale = Stale()
         self._numbers = Numbers(connection)
 
     def fold(self, body: Body, *, member: bytes, clock: int) -> None:
-        """Fold the events of one block, its movements and what it makes stale only with `write`.
+        """Fold the events of one block, the sums of its movements and what it makes stale only with `write`.
 
         Raises what `fold` does.
         """
@@ -46,18 +44,17 @@ class Bulk:
             fold_without_refresh(self._connection, event, self._stale, member=member, clock=clock)
 
     def write(self) -> None:
-        """Write the movements that wait, each sum once, and compute again what became stale."""
-        self._connection.executemany(INSERT_MOVEMENT, chain.from_iterable(self._rows))
+        """Write each sum once, and compute again what became stale."""
         self._connection.executemany(
             ADD_CONTRIB, [(*part, quantity_milli) for part, quantity_milli in sorted(self._parts.items())]
         )
         self._change_lots()
         refresh(self._connection, self._stale)
-        self._rows, self._stale = [], Stale()
+        self._stale = Stale()
         self._parts.clear()
 
     def _keep(self, moved: MovedColumns, member: bytes, clock: int) -> None:
-        """Let the movements of a block wait, still as columns: a row is made of them while it is written."""
+        """Write the movements of a block, a row being made of their columns only then, and note their sums."""
         numbers = self._numbers
         lot_numbers = list(map(numbers.__getitem__, moved.lot_streams))
         about_numbers: Iterator[int | None] = repeat(None)
@@ -65,7 +62,8 @@ class Bulk:
         if moved.abouts is not None:
             about_numbers = iter([None if about is None else numbers[about[0]] for about in moved.abouts])
             about_seqs = iter([None if about is None else about[1] for about in moved.abouts])
-        self._rows.append(
+        self._connection.executemany(
+            INSERT_MOVEMENT,
             zip(
                 repeat(numbers[moved.stream]),
                 moved.seqs,
@@ -81,7 +79,7 @@ class Bulk:
                 repeat(clock),
                 moved.whos,
                 strict=False,
-            )
+            ),
         )
         parts = self._parts
         keys = zip(lot_numbers, moved.lot_seqs, repeat(numbers[member]), moved.kinds, strict=False)

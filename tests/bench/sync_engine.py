@@ -21,12 +21,16 @@ def step(name: str, engine: str, count: int, per_block: int, folder: Path) -> di
 
         return sync_raw.merge(folder, count) if name == "merge" else {}
     if engine in {"ours", ONE_BY_ONE}:
-        from tests.bench import sync_ours
+        if name == "merge" and engine == "ours":
+            from tests.bench import sync_ours
+
+            return sync_ours.merge(folder, count)
+        from tests.bench import sync_apart
 
         if name == "merge":
-            return sync_ours.merge(folder, count) if engine == "ours" else sync_ours.one_by_one(folder, count)
+            return sync_apart.one_by_one(folder, count)
         if engine == "ours":
-            sync_ours.write_apart(folder, count, per_block)
+            sync_apart.write_apart(folder, count, per_block)
         return {}
     from tests.bench import sync_crdt
 

@@ -14,7 +14,8 @@ import pytest
 from node.domain.words import MoveKind
 from node.ledger.connection import connect
 from tests.bench.sync import run
-from tests.bench.sync_ours import NAMES, check, item_id, merge, places_of, write_apart
+from tests.bench.sync_apart import write_apart
+from tests.bench.sync_ours import NAMES, check, item_id, merge, places_of
 from tests.bench.sync_workload import (
     ITEMS,
     MOVEMENTS,
