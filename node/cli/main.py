@@ -12,6 +12,7 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 import click
@@ -148,78 +149,45 @@ def larder(context: click.Context, data: Path | None, who: str | None, wait_s: f
 
 
 def load(verb: str) -> click.Command:
-    """Import the file of one verb of VERBS and return its command."""
+    """Import the file of one verb of VERBS and return its command, `VERB_verb`. Raises KeyError for any other word."""
+    room: ModuleType
     match verb:
         case "init" | "verify" | "rebuild":
-            from node.cli import keeping
-
-            return {"init": keeping.init_verb, "verify": keeping.verify_verb, "rebuild": keeping.rebuild_verb}[verb]
+            from node.cli import keeping as room
         case "stock" | "items" | "lots" | "par":
-            from node.cli import stock
-
-            return {
-                "stock": stock.stock_verb,
-                "items": stock.items_verb,
-                "lots": stock.lots_verb,
-                "par": stock.par_verb,
-            }[verb]
+            from node.cli import stock as room
         case "sell" | "issue":
-            from node.cli import selling
-
-            return {"sell": selling.sell_verb, "issue": selling.issue_verb}[verb]
+            from node.cli import selling as room
         case "undo" | "history":
-            from node.cli import undoing
-
-            return {"undo": undoing.undo_verb, "history": undoing.history_verb}[verb]
-        case "receive":
-            from node.cli.receiving import receive_verb
-
-            return receive_verb
-        case "discard":
-            from node.cli.discarding import discard_verb
-
-            return discard_verb
-        case "count":
-            from node.cli.counting import count_verb
-
-            return count_verb
-        case "status":
-            from node.cli.status import status_verb
-
-            return status_verb
-        case "cold":
-            from node.cli.cold import cold_verb
-
-            return cold_verb
-        case "plan":
-            from node.cli.planning import plan_verb
-
-            return plan_verb
-        case "recipe":
-            from node.cli.recipes import recipe_verb
-
-            return recipe_verb
-        case "transfer":
-            from node.cli.transfers import transfer_verb
-
-            return transfer_verb
-        case "pair":
-            from node.cli.pairing import pair_verb
-
-            return pair_verb
+            from node.cli import undoing as room
         case "peers" | "sync":
-            from node.cli import peers
-
-            return {"peers": peers.peers_verb, "sync": peers.sync_verb}[verb]
+            from node.cli import peers as room
+        case "status":
+            from node.cli import status as room
+        case "receive":
+            from node.cli import receiving as room
+        case "discard":
+            from node.cli import discarding as room
+        case "count":
+            from node.cli import counting as room
+        case "plan":
+            from node.cli import planning as room
+        case "recipe":
+            from node.cli import recipes as room
+        case "transfer":
+            from node.cli import transfers as room
+        case "cold":
+            from node.cli import cold as room
+        case "pair":
+            from node.cli import pairing as room
         case "log":
-            from node.cli.log import log_verb
-
-            return log_verb
+            from node.cli import log as room
         case "tui":
-            from node.cli.screen import tui_verb
-
-            return tui_verb
-    raise KeyError(verb)
+            from node.cli import screen as room
+        case _:
+            raise KeyError(verb)
+    command: click.Command = getattr(room, f"{verb}_verb")
+    return command
 
 
 def main() -> NoReturn:

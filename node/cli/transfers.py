@@ -7,6 +7,7 @@ same step sent again under its action id has no second effect.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 import msgspec
@@ -35,6 +36,7 @@ from node.ledger.store import Transaction
 from node.text import safe_text
 
 LIST_DEFAULT = 50
+F = TypeVar("F", bound=Callable[..., Any])
 NOTHING_YET = N_("No hand-overs. Offer something with: larder transfer offer ITEM QUANTITY --to MARKET")
 NOTHING_OPEN = N_("No hand-over has anything left to do. See all with: larder transfer list --all")
 
@@ -121,62 +123,46 @@ def offer_verb(
         _tell(desk, row, "offer", action_id)
 
 
-@transfer_verb.command("accept", help=_("Take up an offer, all of it or QUANTITY."))
-@click.argument("number")
-@click.argument("quantity", required=False)
-@repeatable
-@as_json
-@click.pass_obj
+def _step_verb(name: str, sentence: str, *, is_partial: bool = False) -> Callable[[F], click.Command]:
+    """Make a verb of one step: of the hand-over NUMBER, where `is_partial` of all of it or a QUANTITY."""
+
+    def named(function: F) -> click.Command:
+        stepped = repeatable(as_json(click.pass_obj(function)))
+        if is_partial:
+            stepped = click.argument("quantity", required=False)(stepped)
+        return transfer_verb.command(name, help=sentence)(click.argument("number")(stepped))
+
+    return named
+
+
+@_step_verb("accept", _("Take up an offer, all of it or QUANTITY."), is_partial=True)
 def accept_verb(desk: Desk, number: str, quantity: str | None, action_id: bytes) -> None:
     """Accept an offer."""
     from node.actions.transfers import accept
 
-    def work(tx: Transaction, who: int, row: TransferRow, _given: frozenset[str]) -> TransferRow:
-        quantity_milli = _quantity(quantity, row)
-        return accept(tx, action_id=action_id, who=who, transfer_id=row.transfer_id, quantity_milli=quantity_milli)
-
-    _step(desk, number, "accept", work, action_id)
+    _step(desk, number, "accept", accept, action_id, lambda row: {"quantity_milli": _quantity(quantity, row)})
 
 
-@transfer_verb.command("cancel", help=_("Take back an offer that nobody has accepted."))
-@click.argument("number")
-@repeatable
-@as_json
-@click.pass_obj
+@_step_verb("cancel", _("Take back an offer that nobody has accepted."))
 def cancel_verb(desk: Desk, number: str, action_id: bytes) -> None:
     """Cancel an offer."""
     from node.actions.transfers import cancel
 
-    def work(tx: Transaction, who: int, row: TransferRow, _given: frozenset[str]) -> TransferRow:
-        return cancel(tx, action_id=action_id, who=who, transfer_id=row.transfer_id)
-
-    _step(desk, number, "cancel", work, action_id)
+    _step(desk, number, "cancel", cancel, action_id)
 
 
-@transfer_verb.command("withdraw", help=_("Go back on an offer that was accepted, before it is sent."))
-@click.argument("number")
-@repeatable
-@as_json
-@click.pass_obj
+@_step_verb("withdraw", _("Go back on an offer that was accepted, before it is sent."))
 def withdraw_verb(desk: Desk, number: str, action_id: bytes) -> None:
     """Withdraw an accepted offer."""
     from node.actions.transfers import withdraw
 
-    def work(tx: Transaction, who: int, row: TransferRow, _given: frozenset[str]) -> TransferRow:
-        return withdraw(tx, action_id=action_id, who=who, transfer_id=row.transfer_id)
-
-    _step(desk, number, "withdraw", work, action_id)
+    _step(desk, number, "withdraw", withdraw, action_id)
 
 
-@transfer_verb.command("send", help=_("Say that the goods have left: what was accepted, or QUANTITY."))
-@click.argument("number")
-@click.argument("quantity", required=False)
+@_step_verb("send", _("Say that the goods have left: what was accepted, or QUANTITY."), is_partial=True)
 @click.option("--carrier", metavar="NAME", help=_("Who carries it."))
 @click.option("--temperature", metavar="CELSIUS", help=_("Measured when it left; leave out if not measured."))
 @confirmed
-@repeatable
-@as_json
-@click.pass_obj
 def send_verb(
     desk: Desk,
     number: str,
@@ -189,30 +175,20 @@ def send_verb(
     """Send what was promised."""
     from node.actions.handing import send
 
-    def work(tx: Transaction, who: int, row: TransferRow, given: frozenset[str]) -> TransferRow:
-        return send(
-            tx,
-            action_id=action_id,
-            who=who,
-            transfer_id=row.transfer_id,
-            quantity_milli=_quantity(quantity, row),
-            carrier=carrier,
-            departure_milli_c=read_celsius(temperature),
-            yes=given,
-        )
+    def values(row: TransferRow) -> dict[str, Any]:
+        return {
+            "quantity_milli": _quantity(quantity, row),
+            "carrier": carrier,
+            "departure_milli_c": read_celsius(temperature),
+        }
 
-    _step(desk, number, "send", work, action_id, is_yes=yes)
+    _step(desk, number, "send", send, action_id, values, is_yes=yes)
 
 
-@transfer_verb.command("receive", help=_("Say what has arrived: all of it, or QUANTITY in good order."))
-@click.argument("number")
-@click.argument("quantity", required=False)
+@_step_verb("receive", _("Say what has arrived: all of it, or QUANTITY in good order."), is_partial=True)
 @click.option("--damaged", metavar="QUANTITY", help=_("How much arrived damaged."))
 @click.option("--temperature", metavar="CELSIUS", help=_("Measured on arrival; leave out if not measured."))
 @confirmed
-@repeatable
-@as_json
-@click.pass_obj
 def receive_verb(
     desk: Desk,
     number: str,
@@ -225,69 +201,39 @@ def receive_verb(
     """Take in what another market sent."""
     from node.actions.handing import receive
 
-    def work(tx: Transaction, who: int, row: TransferRow, given: frozenset[str]) -> TransferRow:
-        return receive(
-            tx,
-            action_id=action_id,
-            who=who,
-            transfer_id=row.transfer_id,
-            good_milli=_quantity(quantity, row, may_be_none=True),
-            damaged_milli=_quantity(damaged, row, may_be_none=True) or 0,
-            arrival_milli_c=read_celsius(temperature),
-            yes=given,
-        )
+    def values(row: TransferRow) -> dict[str, Any]:
+        return {
+            "good_milli": _quantity(quantity, row, may_be_none=True),
+            "damaged_milli": _quantity(damaged, row, may_be_none=True) or 0,
+            "arrival_milli_c": read_celsius(temperature),
+        }
 
-    _step(desk, number, "receive", work, action_id, is_yes=yes)
+    _step(desk, number, "receive", receive, action_id, values, is_yes=yes)
 
 
-@transfer_verb.command("refuse", help=_("Say no to an offer, or to goods at the door."))
-@click.argument("number")
+@_step_verb("refuse", _("Say no to an offer, or to goods at the door."))
 @click.option("--reason", metavar="TEXT", help=_("Why, for the other market."))
-@repeatable
-@as_json
-@click.pass_obj
 def refuse_verb(desk: Desk, number: str, reason: str | None, action_id: bytes) -> None:
     """Refuse an offer or its goods."""
     from node.actions.transfers import refuse
 
-    def work(tx: Transaction, who: int, row: TransferRow, _given: frozenset[str]) -> TransferRow:
-        return refuse(tx, action_id=action_id, who=who, transfer_id=row.transfer_id, reason=reason)
-
-    _step(desk, number, "refuse", work, action_id)
+    _step(desk, number, "refuse", refuse, action_id, lambda _row: {"reason": reason})
 
 
-@transfer_verb.command("return", help=_("Book goods of ours that came back: all on the way, or QUANTITY."))
-@click.argument("number")
-@click.argument("quantity", required=False)
-@repeatable
-@as_json
-@click.pass_obj
+@_step_verb("return", _("Book goods of ours that came back: all on the way, or QUANTITY."), is_partial=True)
 def return_verb(desk: Desk, number: str, quantity: str | None, action_id: bytes) -> None:
     """Book what came back."""
     from node.actions.handing import give_back
 
-    def work(tx: Transaction, who: int, row: TransferRow, _given: frozenset[str]) -> TransferRow:
-        quantity_milli = _quantity(quantity, row)
-        return give_back(tx, action_id=action_id, who=who, transfer_id=row.transfer_id, quantity_milli=quantity_milli)
-
-    _step(desk, number, "return", work, action_id)
+    _step(desk, number, "return", give_back, action_id, lambda row: {"quantity_milli": _quantity(quantity, row)})
 
 
-@transfer_verb.command("lost", help=_("Write off goods of ours that never arrived: all on the way, or QUANTITY."))
-@click.argument("number")
-@click.argument("quantity", required=False)
-@repeatable
-@as_json
-@click.pass_obj
+@_step_verb("lost", _("Write off goods of ours that never arrived: all on the way, or QUANTITY."), is_partial=True)
 def lost_verb(desk: Desk, number: str, quantity: str | None, action_id: bytes) -> None:
     """Write off what was lost."""
     from node.actions.handing import lose
 
-    def work(tx: Transaction, who: int, row: TransferRow, _given: frozenset[str]) -> TransferRow:
-        quantity_milli = _quantity(quantity, row)
-        return lose(tx, action_id=action_id, who=who, transfer_id=row.transfer_id, quantity_milli=quantity_milli)
-
-    _step(desk, number, "lost", work, action_id)
+    _step(desk, number, "lost", lose, action_id, lambda row: {"quantity_milli": _quantity(quantity, row)})
 
 
 def _list(desk: Desk, *, is_all: bool, limit: int) -> None:
@@ -309,16 +255,21 @@ def _step(
     desk: Desk,
     number: str,
     name: str,
-    work: Callable[[Transaction, int, TransferRow, frozenset[str]], TransferRow],
+    action: Callable[..., TransferRow],
     action_id: bytes,
+    values: Callable[[TransferRow], dict[str, Any]] = lambda _row: {},
     *,
-    is_yes: bool = False,
+    is_yes: bool | None = None,
 ) -> None:
+    """Take one step of a hand-over: `values` reads what was typed, `is_yes` is None where the step asks nothing."""
     with writing(desk) as market:
         row = _known_transfer(market, number)
-        done = act_after_questions(
-            market, f"transfer {name}", lambda tx, who, given: work(tx, who, row, given), is_yes=is_yes
-        )
+
+        def work(tx: Transaction, who: int, given: frozenset[str]) -> TransferRow:
+            answers = {} if is_yes is None else {"yes": given}
+            return action(tx, action_id=action_id, who=who, transfer_id=row.transfer_id, **values(row), **answers)
+
+        done = act_after_questions(market, f"transfer {name}", work, is_yes=bool(is_yes))
         _tell(desk, done, name, action_id)
 
 

@@ -44,17 +44,19 @@ from node.ledger.events import (
 )
 from node.ledger.stock import insert_lot, move
 
-TRANSFER_FACTS = (
-    TransferOffered,
-    TransferAccepted,
-    TransferCancelled,
-    TransferWithdrawn,
-    TransferSent,
-    TransferReceived,
-    TransferRefused,
-    TransferReturned,
-    TransferLost,
-)
+TRANSFER_WORDS: dict[type[Fact], str] = {
+    TransferOffered: "offered",
+    TransferAccepted: "accepted",
+    TransferCancelled: "cancelled",
+    TransferWithdrawn: "withdrawn",
+    TransferSent: "sent",
+    TransferReceived: "confirmed",
+    TransferRefused: "refused",
+    TransferReturned: "returned",
+    TransferLost: "lost",
+}
+"""Every fact about a hand-over, with the fixed word for it in lists."""
+TRANSFER_FACTS = tuple(TRANSFER_WORDS)
 _ENCODER = msgspec.msgpack.Encoder()
 _VERSION = 1
 

@@ -11,33 +11,12 @@ from dataclasses import dataclass
 from node.clock import ClockQuality
 from node.domain.lots import Dot
 from node.domain.words import MoveKind, Unit
-from node.ledger.events import (
-    EVENT_TYPES,
-    TransferAccepted,
-    TransferCancelled,
-    TransferLost,
-    TransferOffered,
-    TransferReceived,
-    TransferRefused,
-    TransferReturned,
-    TransferSent,
-    TransferWithdrawn,
-)
+from node.ledger.events import BY_VALUE
 from node.ledger.read.goods import ROWS_MAX
 from node.ledger.read.movements import NEWEST
+from node.ledger.transfers import TRANSFER_WORDS
 
-TRANSFER_WORDS = {
-    TransferOffered: "offered",
-    TransferAccepted: "accepted",
-    TransferCancelled: "cancelled",
-    TransferWithdrawn: "withdrawn",
-    TransferSent: "sent",
-    TransferReceived: "confirmed",
-    TransferRefused: "refused",
-    TransferReturned: "returned",
-    TransferLost: "lost",
-}
-_TRANSFER_STEPS = {known.type_id: TRANSFER_WORDS[known.value] for known in EVENT_TYPES if known.value in TRANSFER_WORDS}
+_TRANSFER_STEPS = {BY_VALUE[fact].type_id: word for fact, word in TRANSFER_WORDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
