@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from firmware_bridge.language import _
 from firmware_bridge.settings import COMMIT_INTERVAL_S_MAX, COMMIT_INTERVAL_S_MIN, BridgeSettings, load_settings
 from firmware_bridge.store.files import is_ready, make_folder, take_lock
 from firmware_bridge.store.store import Store
-from firmware_bridge.supervisor import Supervisor
+from firmware_bridge.supervisor import Adapter, Supervisor
 from firmware_bridge.urgency import AlarmBounds
 from firmware_bridge.writer import Writer
 
@@ -119,7 +120,7 @@ def open_folder(data: Path) -> tuple[Store, int]:
     os.umask(UMASK)
     telemetry = data / "telemetry"
     try:
-        for folder in (telemetry, data / "run"):
+        for folder in (telemetry, telemetry / "ask", data / "run"):
             make_folder(folder)
         lock = take_lock(telemetry / "telemetry.lock")
         return Store(telemetry / "telemetry.db", clock.now()), lock
@@ -129,12 +130,27 @@ def open_folder(data: Path) -> tuple[Store, int]:
 
 def run(data: Path, settings: BridgeSettings, stopping: threading.Event) -> None:
     """Run the bridge on a data folder until `stopping` is set. Raises BridgeFault with all that stops it."""
+    adapters: Mapping[str, Adapter] = {}
+    if settings.adapters:
+        from firmware_bridge.adapters.making import prepare_adapters  # none of it where only boards are read
+
+        adapters = prepare_adapters(settings, clock.now)
     store, lock = open_folder(data)
     try:
         bounds = AlarmBounds(dict(settings.alarm_above), dict(settings.alarm_below))
         writer = Writer(store, clock.now, interval_ms=settings.commit_interval_s * 1000, bounds=bounds)
         beat = data / "run" / "bridge.json"
-        supervisor = Supervisor(writer, settings.ports, beat, clock.now, clock.boottime_ms, random.Random())
+        supervisor = Supervisor(
+            writer,
+            settings.ports,
+            beat,
+            clock.now,
+            clock.boottime_ms,
+            random.Random(),
+            exclude=settings.exclude,
+            adapters=adapters,
+            asks=data / "telemetry" / "ask",
+        )
         supervisor.run(stopping)
     except sqlite3.Error as error:
         raise LocalFault(

@@ -10,26 +10,33 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from firmware_bridge.asks import BUSY, CMD_STATUSES, DONE, NO_ANSWER, NOT_LINKED, UNSUPPORTED, Answer, Ask
 from firmware_bridge.exchange import Committed, Reply
 from firmware_bridge.language import _
 from firmware_bridge.link.events import (
     CommandAnswered,
     DescriptionsHeard,
     HelloHeard,
+    NamelessHeard,
     NewerLinkHeard,
     RecordsArrived,
     SessionEvent,
     StateChanged,
 )
-from firmware_bridge.link.messages import Hello
+from firmware_bridge.link.identity import uid_text
+from firmware_bridge.link.messages import Hello, Op
 from firmware_bridge.link.session import LIVE_STATES, HostSession
 from firmware_bridge.link.states import State
 from firmware_bridge.ports import Port, PortLost, reopen_wait_ms
+from firmware_bridge.session_protocol import LineSettings, Session
 from firmware_bridge.store.store import Linked
 from firmware_bridge.writer import Writer
 
 REFUSED_RETRY_MS = 10_000  # a refused port is closed and looked at again, so that a moved cable heals by itself
 REPLIES_MAX = 1_024  # replies of the writer that wait for this thread; more means that it is stuck in a write
+ASKS_MAX = 64  # requests that wait for this thread (DESIGN "The parts")
+SEQ_BYTES = 4  # what a tare answers: the first record number it applies to (LINK section 2)
+LINE_NATIVE = LineSettings()  # 115,200 8N1 (LINK section 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +56,26 @@ class PortStatus:
 class Worker(threading.Thread):
     """Serve one path for ever; a daemon thread."""
 
-    def __init__(self, path: str, writer: Writer, now_ms: Callable[[], int], source: random.Random) -> None:
-        """Prepare; now_ms tells CLOCK_BOOTTIME in milliseconds."""
+    def __init__(
+        self,
+        path: str,
+        writer: Writer,
+        now_ms: Callable[[], int],
+        source: random.Random,
+        *,
+        session: Session | None = None,
+        line: LineSettings = LINE_NATIVE,
+    ) -> None:
+        """Prepare; now_ms tells CLOCK_BOOTTIME in milliseconds. session: an adapter's; None: the native link."""
         super().__init__(name=f"port {path}", daemon=True)
         self._path = path
         self._writer = writer
         self._now_ms = now_ms
         self._random = source
-        self._session = HostSession(first_cmd_id=source.randrange(1 << 16))
+        self._session = session or HostSession(first_cmd_id=source.randrange(1 << 16))
+        self._line = line
+        self._asks: deque[Ask] = deque(maxlen=ASKS_MAX)
+        self._asked: dict[str, Ask] = {}
         self._replies: deque[Reply] = deque(maxlen=REPLIES_MAX)
         self._port: Port | None = None
         self._pending: Hello | None = None
@@ -82,6 +101,15 @@ class Worker(threading.Thread):
         """Try to open at once: the port was plugged in (again)."""
         self._retry.set()
 
+    def ask(self, ask: Ask) -> None:
+        """Ask the board for something, from any thread; the answer becomes a row."""
+        self._asks.append(ask)
+        port = self._port
+        if port is None:
+            self._retry.set()
+        else:
+            port.wake()
+
     def stop(self) -> None:
         """Ask the thread to say what is committed, close its port and end."""
         self._is_stopping = True
@@ -97,7 +125,7 @@ class Worker(threading.Thread):
         return PortStatus(
             path=self._path,
             state=session.state,
-            device_uid=None if uid is None else uid.hex(),
+            device_uid=None if uid is None else uid_text(uid),
             name=self._name if uid is not None else None,
             frames_good=session.receiver.frames_good,
             frames_bad=dict(session.receiver.errors),
@@ -111,7 +139,7 @@ class Worker(threading.Thread):
         while not self._is_stopping:
             self._retry.clear()
             try:
-                self._port = Port(self._path)
+                self._port = Port(self._path, baud=self._line.baud, parity=self._line.parity)
             except PortLost as lost:
                 self._last_error = str(lost)
                 self._retry.wait(reopen_wait_ms(failures, self._random.random()) / 1000)
@@ -134,6 +162,7 @@ class Worker(threading.Thread):
         now_ms = self._now_ms()
         while True:
             self._take_replies()
+            self._take_asks()
             output = session.take_output()
             if output:
                 port.write(output)
@@ -153,6 +182,10 @@ class Worker(threading.Thread):
         self._writer.release(self)
         self._pending = None
         self._handle(self._session.lost())
+        for ask in [*self._asked.values(), *self._asks]:
+            self._writer.answer(Answer(ask.ask_id, ask.uid, ask.op_name, NO_ANSWER))
+        self._asked.clear()
+        self._asks.clear()
 
     def _take_replies(self) -> None:
         while self._replies:
@@ -173,6 +206,34 @@ class Worker(threading.Thread):
                 self._refused_at_ms = now_ms
                 self._handle(self._session.rejected())
 
+    def _take_asks(self) -> None:
+        while self._asks:
+            ask = self._asks.popleft()
+            session = self._session
+            if not isinstance(session, HostSession):
+                status = UNSUPPORTED
+            elif session.state is not State.LINKED or session.uid is None or uid_text(session.uid) != ask.uid:
+                status = NOT_LINKED
+            elif session.command(ask.ask_id, ask.op, ask.args):
+                self._asked[ask.ask_id] = ask
+                self._handle(session.tick(self._now_ms()))
+                continue
+            else:
+                status = BUSY
+            self._writer.answer(Answer(ask.ask_id, ask.uid, ask.op_name, status))
+
+    def _answered(self, event: CommandAnswered) -> None:
+        ask = self._asked.pop(event.ask_id, None)
+        if ask is None:
+            if event.answer is None:
+                self._last_error = _("The board does not answer a command.")
+            return
+        answer = event.answer
+        status = NO_ANSWER if answer is None else CMD_STATUSES[answer.status]
+        is_tared = answer is not None and status == DONE and event.op == Op.TARE and len(answer.data) == SEQ_BYTES
+        detail = str(int.from_bytes(answer.data, "little")) if is_tared and answer is not None else ""
+        self._writer.answer(Answer(ask.ask_id, ask.uid, ask.op_name, status, detail))
+
     def _handle(self, events: list[SessionEvent]) -> None:
         for event in events:
             if isinstance(event, RecordsArrived):
@@ -186,8 +247,10 @@ class Worker(threading.Thread):
                 self._writer.submit(self, event)
             elif isinstance(event, NewerLinkHeard):
                 self._last_error = _("The board speaks a newer link than this bridge knows.")
+            elif isinstance(event, NamelessHeard):
+                self._last_error = _("The board has no name of its own: its uid is all 0 or all F.")
+                self._refused_at_ms = self._now_ms()
             elif isinstance(event, CommandAnswered):
-                if event.answer is None:
-                    self._last_error = _("The board does not answer a command.")
+                self._answered(event)
             elif not isinstance(event, StateChanged):
                 self._writer.submit(self, event)

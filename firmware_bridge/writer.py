@@ -7,8 +7,10 @@ refuses: what waits keeps waiting, new frames stay unacknowledged, and the state
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
+from firmware_bridge.asks import Answer
 from firmware_bridge.clock import HostNow
 from firmware_bridge.exchange import Committed, Heard, Listener, Noted, Rejected
 from firmware_bridge.language import _
@@ -22,7 +24,7 @@ from firmware_bridge.link.events import (
 )
 from firmware_bridge.store import moves
 from firmware_bridge.store.commit_rule import INTERVAL_MS_DEFAULT, CommitRule
-from firmware_bridge.store.notes import Statement
+from firmware_bridge.store.notes import Statement, answer_rows, error_rows
 from firmware_bridge.store.store import Store, TooManyDevices
 from firmware_bridge.urgency import NO_BOUNDS, AlarmBounds, Urgency
 
@@ -95,6 +97,14 @@ class Writer(threading.Thread):
             self._queue.append((None, Noted(tuple(statements)), now))
             self._rule.fact_arrived(now.boottime_ms, is_urgent=is_urgent)
             self._wake()
+
+    def answer(self, answer: Answer) -> None:
+        """Write down at once what became of a request: somebody waits for it."""
+        self.note(answer_rows(answer, self._now().wall_us), is_urgent=True)
+
+    def count_errors(self, more: Mapping[tuple[str, str], int]) -> None:
+        """Add to the counts of what was malformed, by (port, kind)."""
+        self.note(error_rows(more, self._now().wall_us))
 
     def _wake(self) -> None:
         due_ms = self._rule.due_at_ms()
@@ -242,7 +252,8 @@ class Writer(threading.Thread):
             self._owners[heard.hello.uid], self._uids[listener] = listener, heard.hello.uid
             self._urgency.describe(listener, linked.descriptions)
         self._last_commit_ms = now.boottime_ms
-        listener.deliver(linked)
+        # Other hardware is linked under a session number of the store; its port knows the HELLO it asked about.
+        listener.deliver(replace(linked, hello=heard.hello))
 
     def _commit(self, now: HostNow) -> None:
         arrived = self._store.commit()

@@ -91,6 +91,11 @@ class CommandAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class NamelessHeard:
+    """The board's uid is all 00 or all FF, so it cannot be told from others; the port is refused."""
+
+
+@dataclass(frozen=True, slots=True)
 class NewerLinkHeard:
     """The board speaks a version or a message of the link that we do not know."""
 
@@ -111,6 +116,7 @@ SessionEvent = (
     | StatHeard
     | TextHeard
     | CommandAnswered
+    | NamelessHeard
     | NewerLinkHeard
     | StateChanged
 )

@@ -69,6 +69,13 @@ class FrameRefused(ValueError):
         self.reason = reason
 
 
+class UidRefused(FrameRefused):
+    """A good HELLO of a board without a name of its own: all 00 or all FF (LINK section 2)."""
+
+    def __init__(self) -> None:
+        super().__init__("field")
+
+
 class Hello(msgspec.Struct, frozen=True, gc=False):
     """Board to host: who I am and what I hold. tail is the oldest kept record, head the next to be given."""
 
@@ -254,11 +261,12 @@ def _decode_data(body: bytes) -> Data:
 def _decode_hello(body: bytes) -> Hello:
     _, _, boot, tail, head, now_ms, dropped, uid, firmware, channels, cause, desc_crc, ring = _unpack(_HELLO, body)
     _must(channels <= CHANNELS_MAX)
-    _must(uid not in (bytes(UID_BYTES), b"\xff" * UID_BYTES))
     _must(0 <= distance(tail, head) <= ring)
     reset_cause = cause & ~RING_KEPT
     _must(reset_cause <= RESET_CAUSE_MAX)
     is_kept = bool(cause & RING_KEPT)
+    if uid in (bytes(UID_BYTES), b"\xff" * UID_BYTES):
+        raise UidRefused
     return Hello(boot, tail, head, now_ms, dropped, uid, firmware, channels, reset_cause, is_kept, desc_crc, ring)
 
 

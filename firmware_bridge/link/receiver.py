@@ -13,6 +13,7 @@ from firmware_bridge.link.messages import (
     FrameRefused,
     FromDevice,
     FromHost,
+    UidRefused,
     decode_from_device,
     decode_from_host,
 )
@@ -25,6 +26,7 @@ class Receiver(Generic[M]):
 
     def __init__(self, decode: Callable[[bytes], M], *, reader: FrameReader | None = None) -> None:
         self.frames_good = 0
+        self.nameless = 0  # boards without a name of their own that said HELLO
         self._decode = decode
         self._reader = FrameReader() if reader is None else reader
 
@@ -47,6 +49,7 @@ class Receiver(Generic[M]):
                 messages.append(decode(body))
             except FrameRefused as refused:
                 self._reader.errors[refused.reason] += 1
+                self.nameless += isinstance(refused, UidRefused)
         self.frames_good += len(messages)
         return messages
 

@@ -18,6 +18,7 @@ RECORD = struct.Struct("<IiHBB")  # ms, value, boot, channel, status: 12 bytes (
 CONTROL = struct.Struct("<IIQQQIH")  # magic, size, tail, head, sent, dropped_total, boot
 CONTROL_BYTES = CONTROL.size + 4  # and its CRC-32
 NEWEST_KEPT = 8  # the newest records are never merged (LINK section 3)
+BOOTS = 1 << 16  # HELLO names the boot in 16 bits (LINK section 2)
 RING_RECORDS_MIN, RING_RECORDS_MAX = 16, 0xFFFF  # HELLO names the size in 16 bits (LINK section 2)
 
 
@@ -43,7 +44,13 @@ class Ring:
         self.dropped_total = 0
         self.was_kept = self._load()
         if self.was_kept:
-            self.boot = (self.boot + 1) % (1 << 16)
+            self.boot = (self.boot + 1) % BOOTS
+        self._save()
+
+    def begin_boot(self) -> None:
+        """Go on in the next boot with what is kept, as after a reset that does not clear the memory."""
+        self.boot = (self.boot + 1) % BOOTS
+        self.was_kept = True
         self._save()
 
     def put(self, record: RingRecord, descriptions: Mapping[int, Desc]) -> None:

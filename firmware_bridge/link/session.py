@@ -8,6 +8,7 @@ told. Rules: LINK section 3.
 from firmware_bridge.link.asking import Asking
 from firmware_bridge.link.events import (
     HelloHeard,
+    NamelessHeard,
     NewerLinkHeard,
     RecordsArrived,
     SessionEvent,
@@ -119,6 +120,10 @@ class HostSession:
         for line in self.receiver.take_text():
             self._events.append(TextHeard(line))
         self._note_newer_link(now_ms)
+        if self.receiver.nameless:
+            self.receiver.nameless = 0
+            self._events.append(NamelessHeard())
+            self._refuse()
         self._flush_ack(now_ms)
         return self._take_events()
 
@@ -140,8 +145,7 @@ class HostSession:
 
     def rejected(self) -> list[SessionEvent]:
         """Refuse the board: its uid is in use on another port."""
-        self._is_reconciling = False
-        self._move(Happening.REJECTED)
+        self._refuse()
         return self._take_events()
 
     def describe(self, descriptions: tuple[Desc, ...]) -> None:
@@ -295,6 +299,10 @@ class HostSession:
             return since_ms >= PROBE_FAST_MS
         is_idle = not self._has_ever_answered and probing_ms >= PROBE_IDLE_AFTER_MS
         return since_ms >= (PROBE_IDLE_MS if is_idle else PROBE_SLOW_MS)
+
+    def _refuse(self) -> None:
+        self._is_reconciling = False
+        self._move(Happening.REJECTED)
 
     def _heard(self, now_ms: int) -> None:
         self._heard_at_ms = now_ms

@@ -4,6 +4,7 @@ Not a transaction: each function returns statements that go with the next commit
 LINK sections 3 and 8.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from firmware_bridge.asks import Answer
@@ -23,7 +24,7 @@ def answer_rows(answer: Answer, wall_us: int) -> list[Statement]:
     ]
 
 
-def error_rows(more: dict[tuple[str, str], int], wall_us: int) -> list[Statement]:
+def error_rows(more: Mapping[tuple[str, str], int], wall_us: int) -> list[Statement]:
     """Add to the counts of what was malformed, by (port, kind)."""
     added = (
         "insert into error_count (port, kind, count, last_us) values (?, ?, ?, ?) on conflict (port, kind)"

@@ -6,6 +6,7 @@ while the bridge is stopped. Owns invariant 5 for what leaves the bridge. LINK s
 
 from firmware_bridge.clock import HostNow
 from firmware_bridge.store.quality import GOOD, SUSPECT
+from firmware_bridge.store.read.asked import AskAnswered, answer_to
 from firmware_bridge.store.read.opening import TelemetryUnreadable, open_telemetry
 from firmware_bridge.store.read.values import Channel, Counts, Gap, LatestReading, Reading
 from firmware_bridge.store.read.windows import channels, counts, gaps, latest, readings
@@ -15,6 +16,7 @@ __all__ = [
     "GOOD",
     "SCHEMA_VERSION",
     "SUSPECT",
+    "AskAnswered",
     "Channel",
     "Counts",
     "Gap",
@@ -22,6 +24,7 @@ __all__ = [
     "LatestReading",
     "Reading",
     "TelemetryUnreadable",
+    "answer_to",
     "channels",
     "counts",
     "gaps",
