@@ -23,6 +23,8 @@ from firmware_bridge.errors import BridgeFault, LocalFault
 from firmware_bridge.language import _
 from firmware_bridge.settings import COMMIT_INTERVAL_S_MAX, COMMIT_INTERVAL_S_MIN, BridgeSettings, load_settings
 from firmware_bridge.store.files import is_ready, make_folder, take_lock
+from firmware_bridge.store.protection import Bounds
+from firmware_bridge.store.room import Policy, Thinner
 from firmware_bridge.store.store import Store
 from firmware_bridge.supervisor import Adapter, Supervisor
 from firmware_bridge.urgency import AlarmBounds
@@ -138,7 +140,15 @@ def run(data: Path, settings: BridgeSettings, stopping: threading.Event) -> None
     store, lock = open_folder(data)
     try:
         bounds = AlarmBounds(dict(settings.alarm_above), dict(settings.alarm_below))
-        writer = Writer(store, clock.now, interval_ms=settings.commit_interval_s * 1000, bounds=bounds)
+        interval_ms = settings.commit_interval_s * 1000
+        kept = Policy(
+            settings.keep_raw_days,
+            settings.keep_buckets_days,
+            settings.telemetry_max_mb,
+            Bounds(settings.alarm_above, settings.alarm_below),
+        )
+        thinner = Thinner(store.conn, data / "telemetry" / "telemetry.db", kept)
+        writer = Writer(store, clock.now, interval_ms=interval_ms, bounds=bounds, thinner=thinner)
         beat = data / "run" / "bridge.json"
         supervisor = Supervisor(
             writer,

@@ -25,6 +25,7 @@ from firmware_bridge.link.events import (
 from firmware_bridge.store import moves
 from firmware_bridge.store.commit_rule import INTERVAL_MS_DEFAULT, CommitRule
 from firmware_bridge.store.notes import Statement, answer_rows, error_rows
+from firmware_bridge.store.room import Thinner
 from firmware_bridge.store.store import Store, TooManyDevices
 from firmware_bridge.urgency import NO_BOUNDS, AlarmBounds, Urgency
 
@@ -44,12 +45,14 @@ class Writer(threading.Thread):
         *,
         interval_ms: int = INTERVAL_MS_DEFAULT,
         bounds: AlarmBounds = NO_BOUNDS,
+        thinner: Thinner | None = None,
     ) -> None:
         super().__init__(name="writer", daemon=True)
         self.failure: Exception | None = None
         self.refusal = ""
         self._store = store
         self._now = now
+        self._thinner = thinner
         self._urgency = Urgency(bounds)
         self._rule = CommitRule(interval_ms=interval_ms)
         self._queue: deque[tuple[Listener | None, Heard | Noted, HostNow]] = deque()  # None: no port sent it
@@ -266,7 +269,7 @@ class Writer(threading.Thread):
 
     def _tidy(self, now: HostNow) -> None:
         """Do one bounded step of the hourly work; the next step follows when nothing more urgent waits."""
-        if moves.move_some(self._store.conn) or moves.date_some(self._store.conn):
+        if moves.move_some(self._store.conn) or moves.date_some(self._store.conn) or self._thin(now):
             self._store.checkpoint_if_large()
             return
         moves.trim_log(self._store.conn)
@@ -274,6 +277,9 @@ class Writer(threading.Thread):
         if self._store.has_waiting:
             self._rule.fact_arrived(now.boottime_ms)
         self._move_at_ms = now.boottime_ms + moves.EACH_MS
+
+    def _thin(self, now: HostNow) -> bool:
+        return self._thinner is not None and self._thinner.step(now)
 
     def _let_go(self, listener: Listener) -> None:
         uid = self._uids.pop(listener, None)

@@ -218,10 +218,10 @@ def used_bytes(path: Path) -> int:
 
 def test_two_years_of_eight_probes_keep_within_their_size(path: Path) -> None:
     store = a_market(path)
-    policy = Policy(keep_raw_days=7, keep_buckets_days=60, telemetry_max_mb=16)
+    policy = Policy(keep_raw_days=7, keep_buckets_days=60, telemetry_max_mb=4)
     thinner, seq, biggest, is_early = Thinner(store.conn, path, policy), 0, 0, False
     store.conn.execute("pragma synchronous = off")
-    month_ms, period_ms = 30 * DAY_MS, HOUR_MS
+    month_ms, period_ms = 30 * DAY_MS, 3 * HOUR_MS
     for month in range(24):
         rows_of_month = list(measured(month * month_ms, (month + 1) * month_ms, period_ms, seq))
         seq += len(rows_of_month)
@@ -231,13 +231,13 @@ def test_two_years_of_eight_probes_keep_within_their_size(path: Path) -> None:
         biggest = max(biggest, used_bytes(path))
         is_early = is_early or thinner.is_early
         store.checkpoint()
-    assert sum(count for _, count, _ in totals(path)) == seq == 24 * 30 * 24 * 8
-    assert biggest <= 16 * MEGABYTE
+    assert sum(count for _, count, _ in totals(path)) == seq == 24 * 30 * 8 * 8
+    assert biggest <= 4 * MEGABYTE
     store.close()
-    assert path.stat().st_size <= 20 * MEGABYTE
+    assert path.stat().st_size <= 5 * MEGABYTE
     assert not is_early
-    thinned(path, Policy(keep_raw_days=7, keep_buckets_days=60, telemetry_max_mb=3), 24 * month_ms)
-    assert used_bytes(path) <= 3 * MEGABYTE
+    thinned(path, Policy(keep_raw_days=7, keep_buckets_days=60, telemetry_max_mb=1), 24 * month_ms)
+    assert used_bytes(path) <= 1 * MEGABYTE
     assert sum(count for _, count, _ in totals(path)) == seq
     assert rows(path, "select value from setting_version where name = 'raw_hours_kept'")[0] == ("168",)
 
