@@ -16,7 +16,7 @@ from node.ledger.events import Event
 from node.ledger.fold import Stale, fold_without_refresh, refresh
 from node.ledger.moved import MovedColumns, events_of
 from node.ledger.numbers import Numbers
-from node.ledger.stock import ADD_CONTRIB, CHANGE_LOT, INSERT_MOVEMENT, OPEN_OR_SHUT_LOT
+from node.ledger.stock import ADD_CONTRIB, CHANGE_LOT, INSERT_MOVEMENT, OPEN_OR_SHUT_LOT, our_origin
 from node.ledger.understood import are_understood
 
 
@@ -28,6 +28,7 @@ class Bulk:
         self._parts: defaultdict[tuple[int, int, int, int], int] = defaultdict(int)
         self._stale = Stale()
         self._numbers = Numbers(connection)
+        self._us = our_origin(connection)
 
     def fold(self, body: Body, *, member: bytes, clock: int) -> None:
         """Fold the events of one block, the sums of its movements and what it makes stale only with `write`.
@@ -78,6 +79,7 @@ class Bulk:
                 moved.hlcs,
                 repeat(clock),
                 moved.whos,
+                repeat(int(member == self._us)),
                 strict=False,
             ),
         )

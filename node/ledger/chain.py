@@ -108,7 +108,7 @@ def refold(source: sqlite3.Connection, target: sqlite3.Connection, *, progress: 
             block, body = _read(place, frame)
             if stream in home:
                 for event in body.events:
-                    fold_history(target, event, clock=block.header.clock)
+                    fold_history(target, event, member=origin, clock=block.header.clock)
             else:
                 bulk.fold(body, member=origin, clock=block.header.clock)
             for unknown in body.unknown:

@@ -110,13 +110,13 @@ def fold_without_refresh(
         assert isinstance(fact, StreamOpened | StreamOpenedUnbound)
 
 
-def fold_history(connection: sqlite3.Connection, event: Event, *, clock: int) -> None:
+def fold_history(connection: sqlite3.Connection, event: Event, *, member: bytes, clock: int) -> None:
     """Fold an event of a group that this market left: its movements stay in the history and change no stock."""
     fact = event.fact
     if isinstance(fact, LotCounted):
         fact = Moved(fact.lot, int(MoveKind.COUNT), fact.change_milli, None, int(Basis.CHOSEN), 0)
     if isinstance(fact, Moved):
-        insert_movement(connection, event, fact, clock=clock)
+        insert_movement(connection, event, fact, member=member, clock=clock)
 
 
 def fold_unknown(connection: sqlite3.Connection, unknown: UnknownEvent) -> None:

@@ -11,7 +11,7 @@ import sqlite3
 # Raised by one with each migration; a database with a higher number was made by newer software.
 SCHEMA_VERSION = 2
 # Raised whenever folding the same blocks would give other rows. The starter catalogue's version is kept beside it.
-FOLD_VERSION = 6
+FOLD_VERSION = 7
 # A database page; it cannot change later. On a card, bytes written are what wears out.
 PAGE_BYTES = 1024
 
@@ -47,9 +47,9 @@ CREATE TABLE movement_row (
   stream_number INTEGER NOT NULL, seq INTEGER NOT NULL, lot_number INTEGER NOT NULL, lot_seq INTEGER NOT NULL,
   kind INTEGER NOT NULL, quantity_milli INTEGER NOT NULL, about_number INTEGER, about_seq INTEGER,
   basis INTEGER NOT NULL, reason INTEGER NOT NULL, hlc INTEGER NOT NULL, clock INTEGER NOT NULL, who INTEGER NOT NULL,
-  PRIMARY KEY (stream_number, seq)
+  is_ours INTEGER NOT NULL, PRIMARY KEY (stream_number, seq)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX movement_by_lot ON movement_row (lot_number, lot_seq);
+CREATE INDEX movement_by_lot ON movement_row (lot_number, lot_seq) WHERE is_ours = 1;
 CREATE INDEX movement_by_about ON movement_row (about_number, about_seq) WHERE about_number IS NOT NULL;
 CREATE VIEW movement AS SELECT s.name AS stream, r.seq AS seq, l.name AS lot_stream, r.lot_seq AS lot_seq,
   r.kind AS kind, r.quantity_milli AS quantity_milli,

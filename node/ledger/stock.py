@@ -16,7 +16,7 @@ from node.ledger.numbers import number_of
 
 INSERT_MOVEMENT = (
     "INSERT INTO movement_row (stream_number, seq, lot_number, lot_seq, kind, quantity_milli, about_number, about_seq,"
-    " basis, reason, hlc, clock, who) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " basis, reason, hlc, clock, who, is_ours) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 ADD_CONTRIB = (
     "INSERT INTO contrib_row (lot_number, lot_seq, member_number, kind, quantity_milli) VALUES (?, ?, ?, ?, ?)"
@@ -30,7 +30,7 @@ OPEN_OR_SHUT_LOT = (
 
 def move(connection: sqlite3.Connection, event: Event, fact: Moved, *, member: bytes, clock: int) -> None:
     """Fold a movement: its row, its part of the sum, and the lot's stock where its custodian wrote it."""
-    insert_movement(connection, event, fact, clock=clock)
+    insert_movement(connection, event, fact, member=member, clock=clock)
     _contribute(connection, fact.lot, member, fact.kind, fact.quantity_milli)
     row = connection.execute(
         "UPDATE lot SET on_hand_milli = on_hand_milli + ? WHERE stream = ? AND seq = ? AND member = ?"
@@ -42,7 +42,13 @@ def move(connection: sqlite3.Connection, event: Event, fact: Moved, *, member: b
         connection.execute("UPDATE lot SET is_open = ? WHERE stream = ? AND seq = ?", (int(row[0] != 0), *fact.lot))
 
 
-def insert_movement(connection: sqlite3.Connection, event: Event, fact: Moved, *, clock: int) -> None:
+def our_origin(connection: sqlite3.Connection) -> bytes | None:
+    """Return whose movements are ours, None where no market was made yet. Only they are looked up by their lot."""
+    row = connection.execute("SELECT origin FROM writer WHERE id = 1").fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def insert_movement(connection: sqlite3.Connection, event: Event, fact: Moved, *, member: bytes, clock: int) -> None:
     """Keep the row of a movement, whatever it does to stock."""
     (stream, seq), (lot_stream, lot_seq) = event.dot, fact.lot
     stream_number = number_of(connection, stream)
@@ -63,6 +69,7 @@ def insert_movement(connection: sqlite3.Connection, event: Event, fact: Moved, *
             event.hlc,
             clock,
             event.who,
+            int(member == our_origin(connection)),
         ),
     )
 

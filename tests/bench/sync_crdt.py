@@ -131,7 +131,7 @@ def write(make: Callable[[int], Replica], folder: Path, count: int) -> None:
         for change in changes(number, count):
             replica.write(change)
         file = folded_database(path)
-        _save(file, replica.whole(), movement_rows(number, changes(number, count)))
+        _save(file, replica.whole(), movement_rows(number, changes(number, count), is_ours=True))
         file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         file.close()
 
@@ -151,7 +151,7 @@ def merge(make: Callable[[int], Replica], folder: Path, count: int) -> dict[str,
     for (giver, taker), update in updates.items():
         entries = replicas[taker].take(update, giver)
         # None of a giver's list was here before, so its entries count from zero.
-        _save(files[taker], update, movement_rows(giver, entries))
+        _save(files[taker], update, movement_rows(giver, entries, is_ours=False))
         checkpoint_if_due(files[taker], paths[taker])
     merge_s, cpu_s = time.perf_counter() - began, time.process_time() - worked
     for update in updates.values():

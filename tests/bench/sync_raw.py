@@ -13,12 +13,13 @@ from tests.bench.sync_workload import INSERT_MOVEMENT, REPLICAS, changes, folded
 
 def merge(folder: Path, count: int) -> dict[str, float]:
     """Insert what each replica would receive, in one transaction a file, and return the seconds it took."""
-    rows = [movement_rows(replica, changes(replica, count)) for replica in range(REPLICAS)]
+    rows = [movement_rows(replica, changes(replica, count), is_ours=False) for replica in range(REPLICAS)]
+    own = [movement_rows(replica, changes(replica, count), is_ours=True) for replica in range(REPLICAS)]
     took_s = 0.0
     for taker in range(REPLICAS):
         connection = folded_database(folder / f"raw-{taker}.db")
         connection.execute("BEGIN")
-        connection.executemany(INSERT_MOVEMENT, rows[taker])
+        connection.executemany(INSERT_MOVEMENT, own[taker])
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         received = [row for giver in range(REPLICAS) if giver != taker for row in rows[giver]]

@@ -61,7 +61,7 @@ def test_an_engine_ends_in_the_state_of_the_generator(engine: str, tmp_path: Pat
 
 
 def test_a_file_that_lacks_a_movement_or_has_another_total_is_no_result(tmp_path: Path) -> None:
-    rows = [row for replica in range(REPLICAS) for row in movement_rows(replica, changes(replica, FEW))]
+    rows = [row for replica in range(REPLICAS) for row in movement_rows(replica, changes(replica, FEW), is_ours=False)]
     whole, short, other = tmp_path / "whole.db", tmp_path / "short.db", tmp_path / "other.db"
     for path, kept in ((whole, rows), (short, rows[1:]), (other, [(*rows[0][:5], 7, *rows[0][6:]), *rows[1:]])):
         file = folded_database(path)
