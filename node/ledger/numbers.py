@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 
+_ONE = "(SELECT number FROM name_number WHERE name = ?)"
+_THREE = f"SELECT {_ONE}, {_ONE}, {_ONE}"
+
 
 def number_of(connection: sqlite3.Connection, name: bytes) -> int:
     """Return the number of a stream or a member, a new one where it has none yet."""
@@ -15,6 +18,15 @@ def number_of(connection: sqlite3.Connection, name: bytes) -> int:
     if row is None:
         row = connection.execute("INSERT INTO name_number (name) VALUES (?) RETURNING number", (name,)).fetchone()
     return int(row[0])
+
+
+def numbers_of(connection: sqlite3.Connection, names: tuple[bytes, bytes, bytes]) -> list[int]:
+    """Return the numbers of three names in one look, as every sale needs them."""
+    found = connection.execute(_THREE, names).fetchone()
+    return [
+        number_of(connection, name) if number is None else int(number)
+        for name, number in zip(names, found, strict=True)
+    ]
 
 
 class Numbers(dict[bytes, int]):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from node.domain.lots import Dot
 from node.domain.words import MoveKind
 from node.ledger.events import Event, LotCarried, LotReceived, Moved, TransferReceived
-from node.ledger.numbers import number_of
+from node.ledger.numbers import number_of, numbers_of
 
 INSERT_MOVEMENT = (
     "INSERT INTO movement_row (stream_number, seq, lot_number, lot_seq, kind, quantity_milli, about_number, about_seq,"
@@ -30,8 +30,8 @@ OPEN_OR_SHUT_LOT = (
 
 def move(connection: sqlite3.Connection, event: Event, fact: Moved, *, member: bytes, clock: int) -> None:
     """Fold a movement: its row, its part of the sum, and the lot's stock where its custodian wrote it."""
-    insert_movement(connection, event, fact, member=member, clock=clock)
-    _contribute(connection, fact.lot, member, fact.kind, fact.quantity_milli)
+    lot_number, member_number = insert_movement(connection, event, fact, member=member, clock=clock)
+    connection.execute(ADD_CONTRIB, (lot_number, fact.lot[1], member_number, fact.kind, fact.quantity_milli))
     row = connection.execute(
         "UPDATE lot SET on_hand_milli = on_hand_milli + ? WHERE stream = ? AND seq = ? AND member = ?"
         " RETURNING on_hand_milli",
@@ -48,11 +48,12 @@ def our_origin(connection: sqlite3.Connection) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-def insert_movement(connection: sqlite3.Connection, event: Event, fact: Moved, *, member: bytes, clock: int) -> None:
-    """Keep the row of a movement, whatever it does to stock."""
+def insert_movement(
+    connection: sqlite3.Connection, event: Event, fact: Moved, *, member: bytes, clock: int
+) -> tuple[int, int]:
+    """Keep the row of a movement, whatever it does to stock; return the numbers of its lot's stream and of `member`."""
     (stream, seq), (lot_stream, lot_seq) = event.dot, fact.lot
-    stream_number = number_of(connection, stream)
-    lot_number = stream_number if lot_stream == stream else number_of(connection, lot_stream)
+    stream_number, lot_number, member_number = numbers_of(connection, (stream, lot_stream, member))
     about = (None, None) if fact.about is None else (number_of(connection, fact.about[0]), fact.about[1])
     connection.execute(
         INSERT_MOVEMENT,
@@ -72,6 +73,7 @@ def insert_movement(connection: sqlite3.Connection, event: Event, fact: Moved, *
             int(member == our_origin(connection)),
         ),
     )
+    return lot_number, member_number
 
 
 def insert_lot(
@@ -86,7 +88,9 @@ def insert_lot(
     parents: Sequence[Dot],
 ) -> None:
     """Make the lot that an event names, with `quantity_milli` as its first part of `kind`."""
-    _contribute(connection, event.dot, member, int(kind), quantity_milli)
+    stream, seq = event.dot
+    stream_number, _same, member_number = numbers_of(connection, (stream, stream, member))
+    connection.execute(ADD_CONTRIB, (stream_number, seq, member_number, int(kind), quantity_milli))
     # Movements may have come before their lot; what its custodian wrote so far counts, this event's part included.
     (on_hand_milli,) = connection.execute(
         "SELECT sum(quantity_milli) FROM contrib WHERE lot_stream = ? AND lot_seq = ? AND member = ?",
@@ -118,14 +122,4 @@ def insert_lot(
     connection.executemany(
         "INSERT INTO lot_parent (stream, seq, parent_stream, parent_seq) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         [(*event.dot, *parent) for parent in parents],
-    )
-
-
-def _contribute(
-    connection: sqlite3.Connection, lot: tuple[bytes, int], member: bytes, kind: int, quantity_milli: int
-) -> None:
-    lot_stream, lot_seq = lot
-    connection.execute(
-        ADD_CONTRIB,
-        (number_of(connection, lot_stream), lot_seq, number_of(connection, member), kind, quantity_milli),
     )
