@@ -34,6 +34,7 @@ class Process:
     """A child process of a test; ended by its own id."""
 
     def __init__(self, *arguments: str, environment: dict[str, str] | None = None) -> None:
+        self.link: Path | None = None  # of a board: the name of its port
         self.child = subprocess.Popen(
             [sys.executable, "-m", *arguments],
             stdout=subprocess.PIPE,
@@ -43,7 +44,13 @@ class Process:
         )
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """End it as a power cut would.
+
+        The name of a board's port goes first, as it does with a cable: the terminal's number may be another test's the
+        next moment, and a bridge would find a stranger's board under the old name.
+        """
+        if self.link is not None:
+            self.link.unlink(missing_ok=True)
         self.child.send_signal(signal.SIGKILL)
         self.child.communicate()
 
@@ -84,6 +91,7 @@ class Shop:
         """Start a virtual board whose ring outlives it, and wait until its link is there."""
         arguments = ["--link", str(self.ports / link), "--uid", uid, "--state", str(self.state_file) + link]
         board = self._start("firmware_bridge.virtual", *arguments, "--produced", str(self.produced_file), *options)
+        board.link = self.ports / link
         assert board.child.stdout is not None
         assert board.child.stdout.readline() == f"ready {self.ports / link}\n"
         return board

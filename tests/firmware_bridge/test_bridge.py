@@ -72,6 +72,7 @@ def test_files_and_folders_have_the_modes_a_group_needs(shop: Shop) -> None:
     }
     assert modes == {
         "telemetry": 0o2770,
+        "ask": 0o2770,
         "run": 0o2770,
         "telemetry.db": 0o660,
         "telemetry.db-wal": 0o660,
@@ -98,7 +99,7 @@ def test_ending_commits_acknowledges_and_leaves_one_file(shop: Shop) -> None:
     shop.wait_linked()
     until(lambda: shop.heartbeat()["waiting_records"] >= 5, what="records wait for their commit")
     assert bridge.end(deadline_s=5)[0] == 0
-    assert sorted(path.name for path in shop.database.parent.iterdir()) == ["telemetry.db", "telemetry.lock"]
+    assert sorted(path.name for path in shop.database.parent.iterdir()) == ["ask", "telemetry.db", "telemetry.lock"]
     assert shop.heartbeat()["state"] == "stopped"
     assert len(shop.stored()) >= 5
 
