@@ -20,7 +20,7 @@ def refuse_held(lot: Lot, held: Mapping[Dot, str]) -> None:
         raise Refused(
             "lot.on_hold",
             N_("Lot {lot} is on hold: {reason}."),
-            N_("Do not use it. Set it apart, and discard it once that is decided."),
+            N_("Do not use it. Set it apart; discard it, or lift the hold: larder hold lift --help"),
             lot=lot.label,
             reason=_(held[lot.lot_id]),
         )

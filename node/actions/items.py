@@ -96,6 +96,11 @@ def _check_is_free(tx: Transaction, name: str, gtin14: str | None) -> None:
         known = item(tx.connection, gtin_item_id(gtin14))
         if known is not None:
             raise Refused("item.exists", N_("The number {number} is {item} already."), number=gtin14, item=known.name)
+    check_name_is_free(tx, name, gtin14)
+
+
+def check_name_is_free(tx: Transaction, name: str, gtin14: str | None) -> None:
+    """Raise Refused where another item has this name, and no number tells the two apart."""
     taken = tx.connection.execute("SELECT 1 FROM item WHERE lower(name) = lower(?)", (name,)).fetchone()
     if taken is not None and gtin14 is None:
         raise Refused(
@@ -115,15 +120,7 @@ def _check_lists(tx: Transaction, storage: str | None, like: str | None, allerge
             storage=storage[:20],
             known=", ".join(STORAGE_CLASSES),
         )
-    unknown = [code for code in allergens or () if code not in ALLERGENS]
-    if unknown:
-        raise Refused(
-            "item.bad_allergen",
-            N_("'{allergen}' is not one of the 14 allergens."),
-            N_("Use: {known}."),
-            allergen=unknown[0][:20],
-            known=", ".join(ALLERGENS),
-        )
+    check_allergens(allergens)
     if like is not None:
         model = known_item(tx, like)
         if not model.is_starter:
@@ -133,3 +130,16 @@ def _check_lists(tx: Transaction, storage: str | None, like: str | None, allerge
                 N_("Name one that is, or leave it out."),
                 item=model.name,
             )
+
+
+def check_allergens(allergens: Declaration) -> None:
+    """Raise Refused for a word that is none of the 14."""
+    unknown = [code for code in allergens or () if code not in ALLERGENS]
+    if unknown:
+        raise Refused(
+            "item.bad_allergen",
+            N_("'{allergen}' is not one of the 14 allergens."),
+            N_("Use: {known}."),
+            allergen=unknown[0][:20],
+            known=", ".join(ALLERGENS),
+        )

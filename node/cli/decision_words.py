@@ -107,10 +107,9 @@ def _declared(decision: Decision, fact: RegisterSet) -> str:
 
 
 def _taken_off(decision: Decision, fact: RegisterSet) -> str:
-    person, reason, *codes = [*(fact.value if isinstance(fact.value, list) else []), "", ""]
-    codes = [code for code in codes if code]
-    text = _("took off {item}: {codes}; decided by {person}").format(
-        item=name_text(decision.item_name), codes=safe_text(", ".join(codes), CODES_CELLS), person=name_text(person)
+    reason, *codes = (fact.value if isinstance(fact.value, list) else []) or [""]
+    text = _("took off {item}: {codes}").format(
+        item=name_text(decision.item_name), codes=safe_text(", ".join(codes), CODES_CELLS) or "-"
     )
     return _with_reason(text, reason)
 
@@ -118,13 +117,10 @@ def _taken_off(decision: Decision, fact: RegisterSet) -> str:
 def _lifted(decision: Decision, fact: RegisterSet) -> str:
     item = name_text(decision.item_name) or _("a lot not known here")
     lot = batch_text(decision.batch, decision.lot_id.seq) if decision.lot_id else "-"
-    if not isinstance(fact.value, list) or len(fact.value) < 2:
+    if fact.value is None:
         return _("put {item}, lot {lot}, on hold again").format(item=item, lot=lot)
-    person, reason = fact.value[:2]
-    text = _("lifted the hold on {item}, lot {lot}; decided by {person}").format(
-        item=item, lot=lot, person=name_text(person)
-    )
-    return _with_reason(text, reason)
+    text = _("lifted the hold on {item}, lot {lot}").format(item=item, lot=lot)
+    return _with_reason(text, fact.value if isinstance(fact.value, str) else None)
 
 
 def _written(_decision: Decision, fact: RegisterSet) -> str:

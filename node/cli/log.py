@@ -51,8 +51,8 @@ WORDS = {
 class FactAnswer(msgspec.Struct, frozen=True):
     """One fact of a market. `is_undo`: it takes another movement back.
 
-    `quantity_milli` is signed; null, like `unit`, where none is known here. `detail` is the sentence of a decision, and
-    empty for goods that moved.
+    `quantity_milli` is signed; null, like `unit`, where none is known here. `detail` is the sentence of a decision and
+    `who_name` whose it was, where that is known here; both are empty for goods that moved.
     """
 
     fact_id: str
@@ -68,6 +68,7 @@ class FactAnswer(msgspec.Struct, frozen=True):
     wall_ms: int
     clock: str
     detail: str = ""
+    who_name: str = ""
 
 
 class LogAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,9 +124,10 @@ def _both(moved: list[LogFact], decided: list[Decision]) -> list[LogFact | Decis
 def _line(fact: LogFact | Decision, names: dict[bytes, str], recipes: Recipes) -> str:
     if isinstance(fact, LogFact):
         return _fact_line(fact, names)
-    return _("{when} {market}: {what}").format(
+    line = _("{when} {market}: {what}").format(
         when=when_text(fact.wall_ms, fact.clock), market=_market(fact, names), what=decision_text(fact, recipes)
     )
+    return _("{line} ({person})").format(line=line, person=name_text(fact.who_name)) if fact.who_name else line
 
 
 def _answer(fact: LogFact | Decision, names: dict[bytes, str], recipes: Recipes) -> FactAnswer:
@@ -145,6 +147,7 @@ def _answer(fact: LogFact | Decision, names: dict[bytes, str], recipes: Recipes)
         wall_ms=fact.wall_ms,
         clock=fact.clock.name.lower(),
         detail=decision_text(fact, recipes),
+        who_name=fact.who_name,
     )
 
 

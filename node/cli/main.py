@@ -40,7 +40,9 @@ VERBS = {
     "status": N_("The market on one page, what needs a person first."),
     "stock": N_("What is on hand, and what is low or expires."),
     "items": N_("Find items, starter foods included."),
+    "item": N_("Rename an item, declare its allergens, see what needs a person."),
     "lots": N_("The lots of an item, first expired first."),
+    "hold": N_("Lots on hold: which, why, and lifting a hold."),
     "receive": N_("Take a delivery line in."),
     "sell": N_("Sell an item, first expired first."),
     "issue": N_("Give an item out to the kitchen."),
@@ -156,6 +158,10 @@ def load(verb: str) -> click.Command:
             from node.cli import keeping as room
         case "stock" | "items" | "lots" | "par":
             from node.cli import stock as room
+        case "item":
+            from node.cli import items as room
+        case "hold":
+            from node.cli import holding as room
         case "sell" | "issue":
             from node.cli import selling as room
         case "undo" | "history":

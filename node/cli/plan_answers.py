@@ -88,6 +88,7 @@ class PlanAnswer(msgspec.Struct, frozen=True, kw_only=True):
     accepted: list[AcceptedAnswer]
     short: list[str]
     misses: list[MissAnswer]
+    undeclared: list[str]
     kept_private: int
     planned_nothing: int
 
@@ -99,8 +100,11 @@ class LinesAnswer(msgspec.Struct, frozen=True, kw_only=True):
     lines: list[str]
 
 
-def plan_answer(view: PlanView, needs: list[Need]) -> PlanAnswer:
-    """Return the plan for JSON: of what people leave out only for how many it is."""
+def plan_answer(view: PlanView, needs: list[Need], *, undeclared: list[str]) -> PlanAnswer:
+    """Return the plan for JSON: of what people leave out only for how many it is.
+
+    `undeclared` are the items here whose allergens nobody declared, where that leaves dishes out.
+    """
     draft = view.draft
     return PlanAnswer(
         day=draft.snapshot.day if draft else "",
@@ -147,6 +151,7 @@ def plan_answer(view: PlanView, needs: list[Need]) -> PlanAnswer:
         ],
         short=list(view.short),
         misses=[_miss(each) for each in view.misses],
+        undeclared=undeclared,
         kept_private=sum(need.people for need in needs),
         planned_nothing=_planned_nothing(needs),
     )

@@ -6,6 +6,7 @@ What somebody leaves out is kept in the private file alone, and no answer here s
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import date
 
 import click
@@ -22,12 +23,14 @@ from node.domain.diets import Need, read_needs
 from node.domain.recipes import MEALS
 from node.errors import N_, LocalFault, Refused
 from node.language import _
+from node.ledger.read.goods import Item
 from node.planner.cookbook import find_recipe
 from node.planner.drafts import newest_draft, offered_draft
 from node.planner.explain import Explainer
 from node.planner.making import keep_proposal, propose
 from node.planner.private import keep_needs, load_needs
 from node.planner.snapshot import all_foods
+from node.planner.undeclared import asks_for_allergens, undeclared_in, undeclared_line, undeclared_stock
 from node.planner.view import PlanView, plan_view
 from node.planner.words import why_lines, why_not_line, why_not_lines
 from node.settings import load_settings
@@ -144,16 +147,27 @@ def _has_central_planner(desk: Desk) -> bool:
 def _show(desk: Desk) -> None:
     with reading(desk) as connection:
         view = plan_view(connection, desk.places, clock.now())
-    _answer_plan(desk, view, load_needs(desk.places), is_named=False)
+        needs = load_needs(desk.places)
+        look = _undeclared(connection, view, needs)
+    _answer_plan(desk, view, needs, look, is_named=False)
 
 
 def _tell_plan(desk: Desk, market: Writing, needs: list[Need], *, is_named: bool) -> None:
     view = plan_view(market.reader, desk.places, clock.now(), newest_draft(market.reader))
-    _answer_plan(desk, view, needs, is_named=is_named)
+    _answer_plan(desk, view, needs, _undeclared(market.reader, view, needs), is_named=is_named)
 
 
-def _answer_plan(desk: Desk, view: PlanView, needs: list[Need], *, is_named: bool) -> None:
-    answer(desk, plan_answer(view, needs), [*plan_lines(view), *need_lines(needs, is_named=is_named)])
+def _answer_plan(desk: Desk, view: PlanView, needs: list[Need], look: list[Item], *, is_named: bool) -> None:
+    asked = [_("look: {question}").format(question=undeclared_line(look))] if look and not view.is_accepted else []
+    value = plan_answer(view, needs, undeclared=[each.item_id for each in look])
+    answer(desk, value, [*plan_lines(view), *asked, *need_lines(needs, is_named=is_named)])
+
+
+def _undeclared(connection: sqlite3.Connection, view: PlanView, needs: list[Need]) -> list[Item]:
+    """Return the food that is left out tonight only because nobody declared its allergens."""
+    if view.draft is None or not asks_for_allergens(needs):
+        return []
+    return undeclared_stock(connection, view.draft.snapshot)
 
 
 def _explain(desk: Desk, dish_named: str | None, recipe_named: str | None) -> None:
@@ -177,6 +191,10 @@ def _explain(desk: Desk, dish_named: str | None, recipe_named: str | None) -> No
             lines = why_lines(explainer.why(dishes[0]), draft.snapshot)
         elif recipe_named == ALL:
             lines = [why_not_line(found) for found in explainer.others()]
+            look = undeclared_stock(connection, draft.snapshot)
+            lines += [undeclared_line(look)] if look else []
         else:
-            lines = why_not_lines(explainer.why_not(find_recipe(recipes, recipe_named or "")))
+            recipe = find_recipe(recipes, recipe_named or "")
+            look = undeclared_in(connection, [recipe])
+            lines = why_not_lines(explainer.why_not(recipe)) + ([undeclared_line(look)] if look else [])
     answer(desk, LinesAnswer(lines=lines), lines)

@@ -15,6 +15,7 @@ from node.domain.lots import Dot
 from node.domain.words import Basis, MoveKind
 from node.ledger.codec import UnknownEvent
 from node.ledger.decisions import is_decision, keep_decision
+from node.ledger.declared import is_declaration, keep_declaration
 from node.ledger.events import (
     BY_VALUE,
     Event,
@@ -91,6 +92,8 @@ def fold_without_refresh(
         stale.made_lots.add(event.dot)
     elif isinstance(fact, RegisterSet):
         _fold_register(connection, event, fact, member)
+        if is_declaration(fact.key):
+            keep_declaration(connection, event, fact, member)
         if fact.key.startswith(ITEM_KEY_PREFIXES):
             stale.keys.add(fact.key)
     elif isinstance(fact, MemberEnrolled):

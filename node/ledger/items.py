@@ -12,9 +12,10 @@ import msgspec
 
 from node.domain.allergens import Declaration, union
 from node.domain.words import UNIT_WORDS, Unit
+from node.ledger.declared import Declared, acting, safest
 from node.ledger.events import RegisterValue
 from node.ledger.names import node_id
-from node.ledger.registers import RegisterHead, heads, safest_allergens, shown
+from node.ledger.registers import shown
 from node.ledger.starter import StarterFood, starter_foods
 
 ITEM_KEY_PREFIXES = ("item/", "par/")
@@ -55,7 +56,7 @@ def refresh_item(connection: sqlite3.Connection, item_id: str) -> None:
     model = own or foods.get(like or "")
     name = _text(connection, item_id, "name") or (own.name if own else None) or item_id
     unit = shown(connection, item_key(item_id, "unit"))
-    allergens = heads(connection, item_key(item_id, "allergens"))
+    declared = acting(connection, item_key(item_id, "allergens"))
     connection.execute(
         "INSERT OR REPLACE INTO item (item_id, name, unit, storage, allergens, shelf_life_days, par_milli, like,"
         " is_starter, search) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -64,7 +65,7 @@ def refresh_item(connection: sqlite3.Connection, item_id: str) -> None:
             name,
             _known_unit(unit, model),
             _text(connection, item_id, "storage") or (model.storage if model else None),
-            _declaration_text(_safest(allergens, own)),
+            _declaration_text(_safest(declared, own)),
             model.shelf_life_days if model else None,
             _par_milli(connection, item_id),
             like,
@@ -96,12 +97,12 @@ def _declared(food: StarterFood | None) -> Declaration:
     return None if food is None or food.allergens is None else tuple(food.allergens)
 
 
-def _safest(written: list[RegisterHead], own: StarterFood | None) -> Declaration:
+def _safest(written: list[Declared], own: StarterFood | None) -> Declaration:
     """Combine what markets wrote with what the starter catalogue declares: no market takes an allergen off for all."""
     declared = _declared(own)
     if not written:
         return declared
-    return safest_allergens(written) if declared is None else union([safest_allergens(written), declared])
+    return safest(written) if declared is None else union([safest(written), declared])
 
 
 def _declaration_text(declaration: Declaration) -> str | None:

@@ -1,7 +1,7 @@
 """Registers: fields that keep every concurrent value, and which of them is shown.
 
-Not the writing of them (`fold`). Owns the rule that nothing is lost to a clock: all heads are kept, the clock only
-picks the one that is shown, and safety fields take the safest of all.
+Not the writing of them (`fold`), and not the safety fields (`declared`, `holds`). Owns the rule that nothing is lost to
+a clock: all heads are kept, the clock only picks the one that is shown.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from node.domain.allergens import ALLERGENS, Declaration, union
 from node.domain.lots import Dot
 from node.ledger.events import RegisterValue
 
@@ -39,14 +38,3 @@ def shown(connection: sqlite3.Connection, key: str) -> RegisterValue:
     """Return the value to show, None where the field was never set."""
     living = heads(connection, key)
     return living[0].value if living else None
-
-
-def safest_allergens(living: list[RegisterHead]) -> Declaration:
-    """Return the union over every living value; "not declared" in any of them stays not declared.
-
-    So does a word that is none of the 14: whoever wrote it declared something that cannot be read here.
-    """
-    return union(
-        tuple(head.value) if isinstance(head.value, list) and set(head.value) <= set(ALLERGENS) else None
-        for head in living
-    )

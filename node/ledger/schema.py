@@ -80,6 +80,10 @@ CREATE TABLE reg_head (
 CREATE TABLE reg_dead (
   key TEXT NOT NULL, stream BLOB NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (key, stream, seq)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE declared (
+  key TEXT NOT NULL, stream BLOB NOT NULL, seq INTEGER NOT NULL, member BLOB NOT NULL, value BLOB NOT NULL,
+  over BLOB NOT NULL, PRIMARY KEY (key, stream, seq)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE member (
   origin BLOB NOT NULL PRIMARY KEY, public_key BLOB NOT NULL, name TEXT NOT NULL, roles INTEGER NOT NULL,
   nonce BLOB, stream BLOB NOT NULL, seq INTEGER NOT NULL
@@ -232,6 +236,7 @@ DERIVED_TABLES = (
     "transfer",
     "reg_head",
     "reg_dead",
+    "declared",
     "member",
     "retirement",
     "plan",

@@ -92,6 +92,7 @@ _needs_accepted = _needs_step("withdraw_plan", reason=N_("no plan is accepted"))
 _needs_to_cook = _needs_step("cook", reason=N_("no dish of an accepted plan that is still to cook is selected"))
 _needs_other = _needs_step("other_plan", reason=N_("there is no better one from the central planner"))
 _needs_fault = _needs_step("acknowledge", reason=N_("nothing waits to be acknowledged"))
+_needs_held = _needs_step("lift", reason=N_("no lot of this item is on hold"))
 _HAND_OVER = "larder transfer"
 
 # One line a key, so that it reads as the table it is.
@@ -121,6 +122,8 @@ KEYS = (
     Key("stock.card", STOCK, "enter", "Enter", "open", N_("open"), N_("the item's card"), "", _needs_selection),
     Key("stock.discard", STOCK, "d", "d", "discard", N_("discard"), N_("throw away a lot; asks"), "", _needs_lots),
     Key("card.discard", CARD, "d", "d", "discard", N_("discard"), N_("throw away a lot; asks"), "", _needs_lots),
+    Key("card.allergens", CARD, "a", "a", "declare", N_("allergens"), N_("declare what the label says"), "larder item"),
+    Key("card.lift", CARD, "h", "h", "lift", N_("lift hold"), N_("lift the hold of a lot"), "larder hold", _needs_held),
     Key("plan.accept", PLAN, "enter", "Enter", "open", N_("accept"), N_("accept the plan"), "", _needs_plan),
     Key("plan.portions", PLAN, "e", "e", "portions", N_("portions"), N_("type for how many people")),
     Key("plan.why", PLAN, "w", "w", "why", N_("why"), N_("every reason, also why not"), "", _needs_selection),
@@ -148,7 +151,7 @@ FOOTERS = {
     SELL: ("sell.more", "sell.fewer", "sell.lot", "sell.done", "search", "undo", "back", "help"),
     STOCK: ("search", "stock.filter", "stock.discard", "stock.card", "undo", "back", "help"),
     COLD: ("stock", "search", "undo", "back", "help"),
-    CARD: ("card.discard", "receive", "sell", "undo", "back", "help"),
+    CARD: ("card.allergens", "card.discard", "card.lift", "receive", "sell", "undo", "back", "help"),
     PLAN: ("plan.accept", "plan.portions", "plan.why", "plan.cook", "plan.withdraw", "plan.other", "back", "help"),
     PEERS: (
         "peers.offer",

@@ -18,6 +18,7 @@ from node.planner.drafts import CENTRAL, HERE, Draft, newest_draft, offered_draf
 from node.planner.explain import Explainer
 from node.planner.making import Proposal, propose
 from node.planner.private import load_needs
+from node.planner.undeclared import asks_for_allergens, undeclared_line, undeclared_stock
 from node.planner.validator import validate
 from node.planner.view import PlanView, plan_view
 from node.planner.words import why_lines, why_not_line
@@ -30,7 +31,7 @@ class PlanPage:
 
     `other` is the better plan of the central planner where the one made here is shown, and the other way round; None
     where there is no other. `kept` counts the people who leave something out; where that cannot be read, `kept_fault`
-    says why.
+    says why. `undeclared` is the question about food that is left out for want of a declaration, empty where none is.
     """
 
     view: PlanView
@@ -40,6 +41,7 @@ class PlanPage:
     kept: int
     kept_fault: str
     health: PlannerHealth
+    undeclared: str = ""
 
 
 def plan_page(connection: sqlite3.Connection, places: Places, moment: Moment, *, is_central: bool) -> PlanPage:
@@ -81,9 +83,13 @@ def _page(
         explainer = Explainer(draft.plan, draft.snapshot)
         why = tuple(tuple(why_lines(explainer.why(dish), draft.snapshot)) for dish in draft.plan.dishes)
         left_out = tuple(why_not_line(found) for found in explainer.others())
-    kept, fault = 0, ""
+    kept, fault, undeclared = 0, "", ""
     try:
-        kept = sum(need.people for need in load_needs(places))
+        needs = load_needs(places)
+        kept = sum(need.people for need in needs)
+        if draft is not None and asks_for_allergens(needs):
+            look = undeclared_stock(connection, draft.snapshot)
+            undeclared = undeclared_line(look) if look else ""
     except LarderError as error:
         fault = " ".join(error_text(error))
-    return PlanPage(view, why, left_out, other, kept, fault, read_planner_health(places))
+    return PlanPage(view, why, left_out, other, kept, fault, read_planner_health(places), undeclared)

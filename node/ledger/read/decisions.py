@@ -25,7 +25,8 @@ class Decision:
     """One fact of the list and what is known here of what it is about; what is not known is None or empty.
 
     `dishes` are recipe ids with portions: those of an accepted plan, or the one that was planned where a dish was
-    cooked. `lot_id` and `batch` are of a lot whose hold was lifted. `who` is the market's own number for a person.
+    cooked. `lot_id` and `batch` are of a lot whose hold was lifted. `who_name` is known for people of this
+    market alone: names of people stay where they work.
     """
 
     dot: Dot
@@ -37,7 +38,7 @@ class Decision:
     item_name: str
     lot_id: Dot | None
     batch: str | None
-    who: int
+    who_name: str
     wall_ms: int
     clock: ClockQuality
 
@@ -45,7 +46,8 @@ class Decision:
 def decisions(connection: sqlite3.Connection, origin: bytes | None = None, limit: int = 50) -> list[Decision]:
     """Return the last decisions of one market, or of all of them, newest first."""
     rows = connection.execute(
-        "SELECT stream, seq, member, type, version, fact, who, hlc, clock FROM decision"
+        "SELECT stream, seq, member, type, version, fact, CASE WHEN member = (SELECT origin FROM writer WHERE id = 1)"
+        " THEN (SELECT name FROM person WHERE number = who) END, hlc, clock FROM decision"
         " WHERE ? IS NULL OR member = ? ORDER BY hlc DESC, stream, seq DESC LIMIT ?",
         (origin, origin, min(limit, ROWS_MAX + 1)),
     ).fetchall()
@@ -60,7 +62,7 @@ def _decision(
     type_id: int,
     version: int,
     body: bytes,
-    who: int,
+    who_name: str | None,
     hlc: int,
     clock: int,
 ) -> Decision:
@@ -71,7 +73,18 @@ def _decision(
     row = connection.execute("SELECT name FROM item WHERE item_id = ?", (item_id,)).fetchone()
     name = str(row[0]) if row else item_id
     return Decision(
-        Dot(stream, seq), member, fact, day, dishes, item_id, name, lot_id, batch, who, hlc, ClockQuality(clock)
+        Dot(stream, seq),
+        member,
+        fact,
+        day,
+        dishes,
+        item_id,
+        name,
+        lot_id,
+        batch,
+        who_name or "",
+        hlc,
+        ClockQuality(clock),
     )
 
 

@@ -7,10 +7,13 @@ from functools import partial
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 
+from node.domain.lots import Lot
 from node.errors import N_
 from node.language import _
 from node.text import safe_text
 from node.tui import queries
+from node.tui.deciding import Decisions
+from node.tui.declaring import ask_and_declare, ask_and_lift
 from node.tui.discarding import ask_and_discard
 from node.tui.keys import CARD, Facts, bindings_of
 from node.tui.queries import ItemView
@@ -39,6 +42,7 @@ class CardScreen(FactScreen):
         super().__init__()
         self._item_id = ""
         self._view: ItemView | None = None
+        self._deciding = Decisions(self.app)
 
     def show_item(self, item_id: str) -> None:
         """Show this item from now on."""
@@ -54,7 +58,8 @@ class CardScreen(FactScreen):
     def facts(self) -> Facts:
         """Say what the keys depend on."""
         has_lots = self._view is not None and any(lot.on_hand_milli > 0 for lot in self._view.lots)
-        return Facts(has_selection=self._view is not None, has_lots=has_lots, can_go_back=True)
+        steps = frozenset({"lift"}) if self._held() else frozenset()
+        return Facts(has_selection=self._view is not None, has_lots=has_lots, can_go_back=True, steps=steps)
 
     def ask_again(self) -> None:
         """Read the item."""
@@ -65,6 +70,20 @@ class CardScreen(FactScreen):
         """Throw away a lot; asks."""
         if self._view is not None:
             self.app.in_background(partial(ask_and_discard, self.app, self._view.item, self._view.lots), "dialog")
+
+    def do_declare(self) -> None:
+        """Declare what the label says; asks where that takes an allergen off."""
+        if self._view is not None:
+            self.app.in_background(partial(ask_and_declare, self.app, self._deciding, self._view.item), "dialog")
+
+    def do_lift(self) -> None:
+        """Lift the hold of a lot; asks."""
+        if self._view is not None and self._held():
+            work = partial(ask_and_lift, self.app, self._deciding, self._view.item, self._held())
+            self.app.in_background(work, "dialog")
+
+    def _held(self) -> list[Lot]:
+        return [lot for lot in self._view.lots if lot.lot_id in self._view.held] if self._view is not None else []
 
     def do_receive(self) -> None:
         """Receive this item."""
@@ -83,7 +102,7 @@ def _card_lines(view: ItemView, width: int) -> list[str]:
     item = view.item
     on_hand = quantity_text(sum(lot.on_hand_milli for lot in view.lots), item.unit)
     if item.allergens is None:
-        allergens = _("not declared: treat as unsafe")
+        allergens = _("not declared: treat as unsafe. a declares what the label says")
     else:
         allergens = ", ".join(item.allergens) or _("none of the 14")
     storage = _(_STORAGE_WORDS[item.storage]) if item.storage in _STORAGE_WORDS else _("not known")

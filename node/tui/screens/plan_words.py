@@ -96,7 +96,8 @@ def detail_lines(page: PlanPage, place: int | None, *, left_out_max: int) -> lis
         lines += [_("WHY {sentence}").format(sentence=first), *(f"  {line}" for line in more)]
     if view.short:
         lines.append(_("! SHORT: the accepted plan needs more than is here: {what}").format(what=", ".join(view.short)))
-    lines += [_("LOOK {question}").format(question=question) for question in view.questions]
+    questions = [*view.questions, page.undeclared] if page.undeclared and not view.is_accepted else view.questions
+    lines += [_("LOOK {question}").format(question=question) for question in questions]
     lines += view.planner_words
     if page.left_out:
         count = ngettext("LEFT OUT {count} recipe", "LEFT OUT {count} recipes", len(page.left_out))

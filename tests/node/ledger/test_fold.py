@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from node.domain.lots import Dot
 from node.domain.words import MoveKind
+from node.ledger.declared import acting, safest
 from node.ledger.digest import state_digest
 from node.ledger.events import Event, Fact, LotCounted, LotReceived, Moved, RegisterSet
 from node.ledger.fold import fold
-from node.ledger.registers import heads, safest_allergens, shown
+from node.ledger.registers import heads, shown
 from node.ledger.schema import migrate
 
 MEMBERS = {b"stream-a": b"member-a", b"stream-b": b"member-b", b"stream-c": b"member-c"}
@@ -156,7 +157,7 @@ def test_concurrent_values_are_all_kept_and_allergens_take_the_safest() -> None:
         living = heads(connection, "item/x/allergens")
         assert [head.value for head in living] == [["eggs"], ["milk"]]
         assert shown(connection, "item/x/allergens") == ["eggs"]
-        assert safest_allergens(living) == ("eggs", "milk")
+        assert safest(acting(connection, "item/x/allergens")) == ("eggs", "milk")
         set_register(connection, b"stream-c", 0, ["milk", "eggs"], [head.dot for head in living], hlc=1)
         assert [head.value for head in heads(connection, "item/x/allergens")] == [["milk", "eggs"]]
 

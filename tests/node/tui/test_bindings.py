@@ -51,7 +51,7 @@ RESERVED = {
     "escape": "back",
 }
 HAND_OVER_STEPS = frozenset({"accept", "send", "receive", "cancel", "withdraw", "refuse", "book"})
-EVERY_STEP = HAND_OVER_STEPS | {"accept_plan", "withdraw_plan", "cook", "other_plan", "acknowledge"}
+EVERY_STEP = HAND_OVER_STEPS | {"accept_plan", "withdraw_plan", "cook", "other_plan", "acknowledge", "lift"}
 LETTERS_THAT_MAY_DIFFER = set("aeghilmopstx") | {"plus", "minus"}
 
 
@@ -138,6 +138,7 @@ def test_a_key_that_needs_something_gives_its_reason() -> None:
         "peers.back",
         "peers.book",
         "peers.sync",
+        "card.lift",
     }
 
 
