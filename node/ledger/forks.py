@@ -197,10 +197,14 @@ def _tips(connection: sqlite3.Connection, which: str, values: tuple[bytes, ...])
     numbers = {}
     for stream, (hashes, followed) in aside.items():
         row = connection.execute("SELECT hash FROM head WHERE stream = ?", (stream,)).fetchone()
-        tips = sorted((hashes - followed) | ({row[0]} if row else set()))
-        digest = int.from_bytes(blake2b(b"".join(tips), digest_size=8).digest(), "little")
-        numbers[stream] = max(1, digest % (1 << _TIPS_BITS))
+        numbers[stream] = number_of((hashes - followed) | ({row[0]} if row else set()))
     return numbers
+
+
+def number_of(tips: Iterable[bytes]) -> int:
+    """Return the number of 30 bits, never 0, that stands for the ends of the branches of a stream."""
+    digest = blake2b(b"".join(sorted(tips)), digest_size=8).digest()
+    return max(1, int.from_bytes(digest, "little") % (1 << _TIPS_BITS))
 
 
 def locator(connection: sqlite3.Connection, stream: bytes) -> tuple[bytes, ...]:

@@ -11,7 +11,7 @@ Not a proof of anything but who said it. The layout, little-endian, at most 1,02
 | 16 | digest of all heads |
 | 1, 1 | length of the software version, count of listed streams |
 | to 32 | software version, ASCII |
-| 12 each | stream 8, blocks u32 (top bit: a roster); at most 64, or none at all where there are more |
+| 12 each | stream 8, u32 as in a list of heads; at most 64, or none at all where there are more |
 | 64 | Ed25519 signature of `larder/1/head\\0` + group + all that is before it |
 """
 

@@ -1,6 +1,7 @@
 """The files a market's broker reads: who may log in, who may do what, and for the demo its whole configuration.
 
-Not a broker and not its start. Owns the rule that a market that is not paired any more is in neither file.
+Not a broker and not its start. Owns the rule that a market that is not paired any more is in neither file, and that one
+that was retired is let in to hear that alone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from node.errors import N_, LocalFault
 from node.ledger.logins import password_hash
 from node.ledger.names import node_id
 from node.ledger.read import open_reader
+from node.ledger.roster import retired_members
 from node.ledger.seal import group_id
 from node.places import Places
 from node.sync.certificates import ensure_certificate, write_whole
@@ -69,13 +71,14 @@ def write_rights(places: Places, connection: sqlite3.Connection) -> bool:
     """
     files = broker_files(places)
     owner = node_id(connection.execute("SELECT origin FROM writer WHERE id = 1").fetchone()[0])
+    # Whoever is retired reads nobody's facts any more, but is still let in to be told so.
+    retired = {node_id(origin) for origin in retired_members(connection)}
     logins = {
         node_id(origin): hashed
         for origin, hashed in connection.execute(
-            "SELECT origin, password_hash FROM peer WHERE is_active = 1 AND password_hash IS NOT NULL"
-            # Whoever is retired reads nobody's facts any more, also where it was paired and nobody has forgotten it.
-            " AND origin NOT IN (SELECT member FROM retirement)"
-            " ORDER BY paired_ms LIMIT ?",
+            "SELECT origin, password_hash FROM peer WHERE password_hash IS NOT NULL"
+            " AND (is_active = 1 OR origin IN (SELECT member FROM retirement))"
+            " ORDER BY origin IN (SELECT member FROM retirement), paired_ms LIMIT ?",
             (PEERS_MAX,),
         ).fetchall()
         if is_hash(hashed)
@@ -85,7 +88,9 @@ def write_rights(places: Places, connection: sqlite3.Connection) -> bool:
     try:
         places.broker.mkdir(parents=True, exist_ok=True)
         # Rights first: somebody new must never be let in before what they may do is written.
-        is_changed = _replace(files.rights, acl_text(group_id(connection), owner, logins.keys() - {owner}))
+        is_changed = _replace(
+            files.rights, acl_text(group_id(connection), owner, logins.keys() - retired, logins.keys() & retired)
+        )
         is_changed = _replace(files.passwords, passwords) or is_changed
     except OSError as error:
         raise _fault(places.broker, error) from error

@@ -15,7 +15,9 @@ from random import Random
 from typing import NamedTuple
 
 from node import VERSION, clock
+from node.actions.forks import note_forks
 from node.language import _
+from node.ledger.forks import frames_beyond, locator
 from node.ledger.heads import BlockRange, StreamState, load_frames, stream_states
 from node.ledger.jobs import Jobs, Outcome
 from node.ledger.keys import is_signed, load_key
@@ -23,6 +25,7 @@ from node.ledger.names import node_id
 from node.ledger.read import data_version, open_reader
 from node.ledger.read.members import member_keys
 from node.ledger.receive import receive_blocks
+from node.ledger.roster import retired_members
 from node.ledger.store import Transaction
 from node.places import Places
 from node.settings import load_settings
@@ -33,11 +36,12 @@ from node.sync.broker import write_rights
 from node.sync.certificates import ensure_certificate
 from node.sync.counts import Counts
 from node.sync.engine import Engine
+from node.sync.farewell import FAREWELL_BYTES_MAX, Farewell
 from node.sync.health import write_sync
 from node.sync.here import current_stream, free_space, identity, keep_addresses, leave_stream
 from node.sync.inbox import Inbox
 from node.sync.links import OWN, Links, paired_rows
-from node.sync.messages import build_topic
+from node.sync.messages import build_topic, encode_frames, pack_frames
 from node.sync.seen import Seen
 
 # How often the database is looked at for what others wrote, the connections are looked after, and the file is replaced.
@@ -121,6 +125,7 @@ class _Session:
         me, group = self._identity
         ensure_certificate(self._places, node_id=node_id(me))
         self._seen = Seen(self._jobs)
+        self._farewell = Farewell(group)
         self._engine = Engine(me=me, group=group, sign=key.sign, is_signed=is_signed, rng=rng)
         self._links = Links(self._places, settings.sync, me=me, group=group, on_event=self._inbox.put, rng=rng)
         self._heads = stream_states(self._reader)
@@ -188,7 +193,19 @@ class _Session:
             elif event is not None:
                 if isinstance(event, fx.LinkUp):
                     self._keep_address(event.broker)
-                self._feed(event)
+                retired = self._farewell.asker(event) if isinstance(event, fx.Received) else None
+                if retired is None:
+                    self._feed(event)
+                else:
+                    self._say_farewell(retired)
+
+    def _say_farewell(self, origin: bytes) -> None:
+        """Let a retired market have the roster, and with it the block that says so."""
+        wanted = self._farewell.due(origin, self._heads, clock.monotonic_s())
+        topic = build_topic(self._identity.group, fx.Kind.GIVE, self._identity.me, node_id(origin))
+        for frames in pack_frames(load_frames(self._reader, wanted, FAREWELL_BYTES_MAX)):
+            if self._links is not None:
+                self._links.publish(topic, encode_frames(frames), qos=1, is_retained=False)
 
     # What the engine wants.
 
@@ -210,6 +227,11 @@ class _Session:
             case fx.Load():
                 frames = load_frames(self._reader, list(effect.ranges), effect.bytes_max)
                 return fx.Loaded(effect.token, tuple(frames))
+            case fx.LoadBeyond():
+                frames, is_cut = frames_beyond(self._reader, effect.stream, effect.known, effect.bytes_max)
+                return fx.Loaded(effect.token, tuple(frames), is_cut)
+            case fx.Locate():
+                return fx.Located(effect.request, locator(self._reader, effect.stream))
             case fx.Publish():
                 topic = build_topic(self._identity.group, effect.kind, self._identity.me, effect.to)
                 if self._links is not None:
@@ -232,7 +254,9 @@ class _Session:
         """Hand frames to the writing thread."""
 
         def work(tx: Transaction) -> object:
-            return receive_blocks(tx, effect.frames)
+            intake = receive_blocks(tx, effect.frames)
+            note_forks(tx, intake.forked)
+            return intake
 
         def done(outcome: Outcome) -> None:
             self._inbox.put(_Stored(effect.token, effect.publisher, outcome))
@@ -262,6 +286,7 @@ class _Session:
                 intake.known_blocks,
                 intake.early_blocks,
                 intake.refused,
+                intake.diverged,
             )
         )
 
@@ -289,7 +314,8 @@ class _Session:
         self._look_at_members()
         self._look_at_heads()
         rows: list[object] = self._reader.execute("SELECT * FROM peer ORDER BY origin").fetchall()
-        rows += self._reader.execute("SELECT DISTINCT member FROM retirement ORDER BY member").fetchall()
+        self._farewell.retired = retired_members(self._reader) - {self._identity.me}
+        rows += sorted(self._farewell.retired)
         if rows != self._peer_rows:
             self._peer_rows = rows
             write_rights(self._places, self._reader)

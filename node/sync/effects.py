@@ -95,7 +95,10 @@ class TimerDue(NamedTuple):
 
 
 class Persisted(NamedTuple):
-    """The transaction of a Persist is on the disk. `heads` are the streams that moved; `refused` counts by reason."""
+    """The transaction of a Persist is on the disk. `heads` are the streams that moved; `refused` counts by reason.
+
+    Of `diverged` streams a block came whose place is on a branch that is not here.
+    """
 
     token: int
     heads: Mapping[bytes, StreamState]
@@ -103,6 +106,7 @@ class Persisted(NamedTuple):
     known_blocks: int
     early_blocks: int
     refused: Mapping[str, int]
+    diverged: frozenset[bytes] = frozenset()
 
 
 class PersistFailed(NamedTuple):
@@ -113,10 +117,21 @@ class PersistFailed(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """The frames asked for by Load, in order, as far as they are stored and fit."""
+    """The frames asked for by Load or LoadBeyond, in order, as far as they are stored and fit.
+
+    `is_cut` says of LoadBeyond that there are more.
+    """
 
     token: int
     frames: tuple[bytes, ...]
+    is_cut: bool = False
+
+
+class Located(NamedTuple):
+    """The hashes asked for by Locate."""
+
+    request: int
+    hashes: tuple[bytes, ...]
 
 
 class SyncAsked(NamedTuple):
@@ -135,6 +150,7 @@ Event = (
     | Persisted
     | PersistFailed
     | Loaded
+    | Located
     | SyncAsked
 )
 
@@ -159,6 +175,22 @@ class Load(NamedTuple):
     token: int
     ranges: tuple[BlockRange, ...]
     bytes_max: int
+
+
+class LoadBeyond(NamedTuple):
+    """Read what lies beyond these blocks of a forked stream, on any branch, then answer Loaded."""
+
+    token: int
+    stream: bytes
+    known: tuple[bytes, ...]
+    bytes_max: int
+
+
+class Locate(NamedTuple):
+    """Read hashes that tell another node what is here of a stream, then answer Located."""
+
+    request: int
+    stream: bytes
 
 
 class Publish(NamedTuple):
@@ -215,4 +247,4 @@ class Dropped(NamedTuple):
     publisher: bytes | None
 
 
-Effect = Persist | Load | Publish | SetTimer | PeerHeard | PeerLeft | CaughtUp | Dropped
+Effect = Persist | Load | LoadBeyond | Locate | Publish | SetTimer | PeerHeard | PeerLeft | CaughtUp | Dropped

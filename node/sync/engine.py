@@ -19,11 +19,14 @@ from node.ledger.names import STREAM_BYTES
 from node.sync import effects as fx
 from node.sync.beacon import Beacon, encode_beacon
 from node.sync.effects import Dropped, Effect, Event, FreeSpace, Kind, Publish
+from node.sync.forks import Forks
 from node.sync.gives import ANSWER_BYTES_MAX, BYTES_PER_S, Gives
 from node.sync.hearing import Hearing
 from node.sync.intake import Intake
 from node.sync.limits import Budget
 from node.sync.messages import (
+    BlockHashes,
+    encode_block_hashes,
     encode_frames,
     encode_ranges,
     pack_frames,
@@ -90,11 +93,17 @@ class Engine:
         self._intake = Intake()
         self._pulls = Pulls(self._peers, self._heads, self._intake, self._rng)
         self._gives = Gives(self._heads, self._rng)
+        self._forks = Forks(self._heads, self._rng)
         self._own_bytes = Budget(BYTES_PER_S, BYTES_PER_S)
         self._links: set[str] = set()
         self._stating = Stating(self._rng, wall_ms=wall_ms)
         self._hearing = Hearing(
-            me=self._me, group=self._group, is_signed=self._is_signed, peers=self._peers, heads=self._heads
+            me=self._me,
+            group=self._group,
+            is_signed=self._is_signed,
+            peers=self._peers,
+            heads=self._heads,
+            forks=self._forks,
         )
         self._hearing.current_stream = started.current_stream
         self._reading = Reading(
@@ -108,6 +117,7 @@ class Engine:
             gives=self._gives,
             hearing=self._hearing,
             stating=self._stating,
+            forks=self._forks,
         )
         self._reading.own_key = started.members.get(self._me)
         self._token = 0
@@ -127,6 +137,8 @@ class Engine:
                 self._persist_failed(event.token, now_s)
             case fx.Loaded():
                 self._loaded(event, now_s)
+            case fx.Located():
+                self._located(event)
             case fx.Appended():
                 self._appended(event, now_s)
             case fx.LinkUp():
@@ -175,6 +187,9 @@ class Engine:
     def _persisted(self, event: fx.Persisted, now_s: float) -> None:
         moved = self._move_heads(event.heads, now_s)
         batch = self._storing.stored(event.token)
+        for waiting in batch:
+            if waiting.stream in event.diverged:
+                self._forks.suspect(waiting.stream, waiting.publisher)
         self._intake.stored(batch, self._heads.states, now_s)
         self._pulls.stored([waiting.request for waiting in batch], moved)
 
@@ -187,12 +202,18 @@ class Engine:
         answer = self._gives.loaded(event.token, sum(map(len, event.frames)), now_s)
         if answer is None or (answer.is_to_any and not event.frames):
             return
-        is_cut = len(event.frames) < sum(one.end - one.first for one in answer.ranges)
+        is_cut = event.is_cut or len(event.frames) < sum(one.end - one.first for one in answer.ranges)
         messages = pack_frames(event.frames) or [[]]
         for frames in messages:
             is_last = frames is messages[-1]
             payload = encode_frames(frames, request=answer.request, is_last=is_last, is_cut=is_last and is_cut)
             self._publish_to(answer.requester, Kind.GIVE, payload)
+
+    def _located(self, event: fx.Located) -> None:
+        asked = self._forks.asked_of(event.request)
+        if asked is not None:
+            hashes = BlockHashes(event.request, asked.stream, event.hashes)
+            self._publish_to(asked.origin, Kind.PULL, encode_block_hashes(hashes))
 
     # What is to be done.
 
@@ -206,6 +227,8 @@ class Engine:
         if self._links:
             if self._pulls.is_due(now_s):
                 self._ask(now_s)
+            if self._forks.due_s() <= now_s:
+                self._out.extend(fx.Locate(asked.request, asked.stream) for asked in self._forks.ask(now_s))
             if self._gives.due_s() <= now_s:
                 self._give(now_s)
             if self._stating.due_s <= now_s:
@@ -220,7 +243,7 @@ class Engine:
         due_s = self._storing.due_s(now_s)
         if self._links:
             asking_s = max(self._pulls.due_s(), self._storing.paused_until_s)
-            due_s = min(due_s, asking_s, self._gives.due_s(), self._stating.due_s)
+            due_s = min(due_s, asking_s, self._forks.due_s(), self._gives.due_s(), self._stating.due_s)
         return due_s
 
     def _persist(self, now_s: float) -> None:
@@ -237,10 +260,13 @@ class Engine:
 
     def _give(self, now_s: float) -> None:
         while (answer := self._gives.next_answer(now_s)) is not None:
-            if answer.ranges:
+            if answer.ranges or answer.beyond:
                 token = self._next_token()
                 self._gives.loading(token, answer, now_s)
-                self._out.append(fx.Load(token, answer.ranges, ANSWER_BYTES_MAX))
+                if answer.beyond is None:
+                    self._out.append(fx.Load(token, answer.ranges, ANSWER_BYTES_MAX))
+                else:
+                    self._out.append(fx.LoadBeyond(token, answer.beyond.stream, answer.beyond.hashes, ANSWER_BYTES_MAX))
             else:
                 # Say at once that there is nothing, so that the other one asks somebody else.
                 self._publish_to(answer.requester, Kind.GIVE, encode_frames([], request=answer.request))
@@ -256,7 +282,7 @@ class Engine:
             clock=self._clock,
             free_space=self._free_space,
             version=self._version,
-            # A stream without a block is not named yet: whoever saw the name first could sign a first block under it.
+            # A stream without a block is nobody's business yet: there is nothing of it to ask for.
             current_stream=self._hearing.current_stream if ours.blocks else bytes(STREAM_BYTES),
             blocks=ours.blocks,
             block_hash=ours.block_hash,
@@ -269,6 +295,7 @@ class Engine:
     def _move_heads(self, states: Mapping[bytes, StreamState], now_s: float) -> list[bytes]:
         moved = self._heads.move(states)
         if moved:
+            self._forks.moved(moved)
             self._out.extend(fx.CaughtUp(origin) for origin in self._peers.moved(moved, self._heads))
             self._pulls.look_again(now_s)
             self._tell(now_s)

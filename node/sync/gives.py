@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from node.ledger.heads import BlockRange
 from node.sync.limits import Budget
-from node.sync.messages import Ranges
+from node.sync.messages import BlockHashes, Ranges
 from node.sync.vector import Heads
 
 ANSWERS_MAX = 256
@@ -30,13 +30,17 @@ LOAD_WITHIN_S = 30.0
 
 
 class Answer(NamedTuple):
-    """An answer that waits for its turn. `is_to_any`: others may answer it too, and then it is silent if empty."""
+    """An answer that waits for its turn. `is_to_any`: others may answer it too, and then it is silent if empty.
+
+    `beyond` is asked in place of ranges: what lies beyond some blocks of a forked stream.
+    """
 
     requester: bytes
     request: int
     ranges: tuple[BlockRange, ...]
     is_to_any: bool
     due_s: float
+    beyond: BlockHashes | None = None
 
 
 class _Member:
@@ -68,6 +72,15 @@ class Gives:
         """Take a question in, or return why it is not answered. What is not here is left out of the answer."""
         return self._wait(requester, ranges, is_to_any=False, due_s=now_s)
 
+    def asked_beyond(self, requester: bytes, hashes: BlockHashes, *, now_s: float) -> str | None:
+        """Take in a question for the branches of a stream, or return why it is not answered."""
+        if self._is_full(requester):
+            return "out queue full"
+        beyond = hashes if hashes.stream in self._heads.states else None
+        self._waiting.append(Answer(requester, hashes.request, (), False, now_s, beyond))
+        self._look_s = min(self._look_s, now_s)
+        return None
+
     def asked_any(self, requester: bytes, ranges: Ranges, *, present: int, now_s: float) -> str | None:
         """Take in a question to everybody: wait for others by chance, and in a large group leave it to some of them."""
         if self._rng.random() * present > ANSWERERS_EXPECTED:
@@ -75,9 +88,7 @@ class Gives:
         return self._wait(requester, ranges, is_to_any=True, due_s=now_s + self._rng.uniform(0, WAIT_FOR_OTHERS_S))
 
     def _wait(self, requester: bytes, ranges: Ranges, *, is_to_any: bool, due_s: float) -> str | None:
-        if len(self._waiting) >= ANSWERS_MAX:
-            return "out queue full"
-        if sum(answer.requester == requester for answer in self._waiting) >= ANSWERS_PER_MEMBER_MAX:
+        if self._is_full(requester):
             return "out queue full"
         here = tuple(
             BlockRange(one.stream, one.first, min(one.end, self._heads.blocks(one.stream)))
@@ -89,6 +100,10 @@ class Gives:
         self._waiting.append(Answer(requester, ranges.request, here, is_to_any, due_s))
         self._look_s = min(self._look_s, due_s)
         return None
+
+    def _is_full(self, requester: bytes) -> bool:
+        of_requester = sum(answer.requester == requester for answer in self._waiting)
+        return len(self._waiting) >= ANSWERS_MAX or of_requester >= ANSWERS_PER_MEMBER_MAX
 
     def given(self, requester: bytes, blocks: Mapping[bytes, int]) -> None:
         """Leave out what a requester who had asked everybody has by now: its beacon shows these blocks of streams."""

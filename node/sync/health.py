@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from node.clock import Moment
+from node.errors import N_
 from node.places import Places
 from node.text import safe_text
 
@@ -22,6 +23,8 @@ ROWS_MAX = 128
 REASON_CELLS_MAX = 120
 # The file is replaced every few seconds; older than this it says nothing about now.
 STALE_AFTER_S = 30
+# Why a connection is down, said by the broker itself: the other side has another card of ours, or none any more.
+LOGIN_REFUSED = N_("it does not let this market in; pair with it again")
 
 
 class LinkRow(msgspec.Struct, frozen=True):

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from node.sync.beacon import Beacon, decode_beacon
 from node.sync.effects import PeerHeard
+from node.sync.forks import Forks
 from node.sync.messages import Claim, Garbage, decode_heads
 from node.sync.peers import Difference, Peer, Peers, difference
-from node.sync.vector import Heads
+from node.sync.vector import Heads, bucket_of
 
 COMPARE_EVERY_S = 5.0
 # The same two digests are compared again only after a while: the answer may have been lost, or a stream has forked.
@@ -42,12 +43,14 @@ class Hearing:
         is_signed: Callable[[bytes, bytes, bytes], bool],
         peers: Peers,
         heads: Heads,
+        forks: Forks,
     ) -> None:
         self._me = me
         self._group = group
         self._is_signed = is_signed
         self._peers = peers
         self._heads = heads
+        self._forks = forks
         self._compare_next_s = -float("inf")
         self.current_stream = b""
 
@@ -80,11 +83,23 @@ class Hearing:
         if self.current_stream in ours:
             theirs = {claim.stream: claim.blocks for claim in listed.claims}
             peer.our_blocks = theirs.get(self.current_stream, 0)
+        self._suspect_forks(listed.claims, listed.buckets, peer)
         return self._add(listed.claims, peer)
+
+    def _suspect_forks(self, claims: tuple[Claim, ...], buckets: frozenset[int], peer: Peer) -> None:
+        """Suspect streams where two digests differ although the counts of a whole bucket are the same."""
+        for bucket in sorted(buckets):
+            theirs = {claim.stream: claim for claim in claims if bucket_of(claim.stream) == bucket}
+            ours = self._heads.in_buckets([bucket])
+            if any(claim.tips for claim in theirs.values()) or theirs.keys() != ours.keys():
+                continue
+            if all(claim.blocks == ours[stream].blocks and not ours[stream].tips for stream, claim in theirs.items()):
+                for stream in sorted(theirs):
+                    self._forks.suspect(stream, peer.origin)
 
     def _add(self, claims: tuple[Claim, ...], peer: Peer) -> bool:
         """Add to what a peer has; that it has more of ours than we do must not be forgotten before it is heard."""
-        is_news = self._peers.learn(peer, claims, self._heads)
+        is_news = self._peers.learn(peer, self._forks.plain(peer.origin, claims), self._heads)
         peer.was_ahead_of_us |= self._is_ahead(peer)
         return is_news
 
@@ -98,13 +113,15 @@ class Hearing:
         peer.our_stream = self.current_stream
         if beacon.digest == self._heads.digest():
             peer.difference = Difference(0, 0)
+            self._forks.even(peer.origin)
             peer.our_blocks = self._heads.blocks(self.current_stream)
             return self._peers.replace(peer, (), self._heads)
+        plain = self._forks.plain(peer.origin, claims)
         if not beacon.vector:
-            return self._peers.learn(peer, claims, self._heads)
+            return self._peers.learn(peer, plain, self._heads)
         peer.difference = difference(claims, self._heads.states, self._heads.total_blocks)
         peer.our_blocks = next((claim.blocks for claim in claims if claim.stream == self.current_stream), 0)
-        return self._peers.replace(peer, claims, self._heads)
+        return self._peers.replace(peer, plain, self._heads)
 
     def _heard(self, beacon: Beacon, peer: Peer) -> PeerHeard:
         is_ahead = peer.was_ahead_of_us or self._is_ahead(peer)
@@ -122,9 +139,11 @@ class Hearing:
         )
 
     def _is_compare_due(self, beacon: Beacon, peer: Peer, now_s: float) -> bool:
-        """Tell whether to ask for the heads that differ, where the streams were too many to list."""
+        """Tell whether to ask for the heads that differ: the streams were too many to list, or all counts are equal."""
         pair = (beacon.digest, self._heads.digest())
-        if beacon.vector or pair[0] == pair[1] or now_s < self._compare_next_s:
+        if pair[0] == pair[1] or now_s < self._compare_next_s:
+            return False
+        if beacon.vector and peer.difference != Difference(0, 0):
             return False
         if peer.compared == pair and peer.compared_at_s is not None and now_s - peer.compared_at_s < COMPARE_AGAIN_S:
             return False

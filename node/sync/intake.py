@@ -60,20 +60,30 @@ class Intake:
         return max(0 if state is None else state.blocks, self._next.get(stream, 0))
 
     def offer(
-        self, block: Block, publisher: bytes, request: int, heads: Mapping[bytes, StreamState], now_s: float
+        self,
+        block: Block,
+        publisher: bytes,
+        request: int,
+        heads: Mapping[bytes, StreamState],
+        now_s: float,
+        *,
+        is_branch: bool = False,
     ) -> str | None:
-        """Take a frame into the queue, or return why not: "known", "early" or "in queue full"."""
+        """Take a frame into the queue, or return why not: "known", "early" or "in queue full".
+
+        `is_branch`: it may be of another branch than the one that is counted, so only the disk can tell.
+        """
         header = block.header
         state = heads.get(header.stream)
         here = 0 if state is None else state.blocks
         # Another last block is evidence of a fork and goes to the disk's judgement; older ones break the chain there.
         is_fork = state is not None and header.n == here - 1 and block.block_hash != state.block_hash
-        if header.n < here and not is_fork:
+        if header.n < here and not is_fork and not is_branch:
             return "known"
         frame_hash = blake2b(block.frame, digest_size=_FRAME_HASH_BYTES).digest()
         if self._recent.get(frame_hash, 0.0) > now_s:
             return "known"
-        if header.n > self.expected(header.stream, heads):
+        if header.n > self.expected(header.stream, heads) and not is_branch:
             return "early"
         waiting = Waiting(block.frame, frame_hash, publisher, header.stream, header.n, request)
         if not self._has_room(waiting):

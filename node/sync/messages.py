@@ -9,10 +9,11 @@ addressee `any`. Only pulls and gives have an addressee. All numbers are little-
 | first byte | name | after it |
 |---|---|---|
 | 1 | frames | request u32 (0: nobody asked), flags u8 (1: last of this answer, 2: there is more), then whole frames |
-| 2 | heads | buckets u64 (bit b: bucket b is listed in full), count u16, then stream 8, blocks u32 (top bit: roster) |
+| 2 | heads | buckets u64 (bit b: bucket b is listed in full), count u16, then stream 8, u32: blocks; bit 31: a roster,
+      bit 30: forked, and the rest is no count but a number made of the ends of all branches |
 | 3 | ranges | request u32, count u8, then stream 8, first u32, end u32 |
 | 4 | bucket digests | 64 times 8 bytes, bucket 0 first |
-| 5 | block hashes | reserved for the comparison of forked streams; refused |
+| 5 | block hashes | request u32, stream 8, count u8, then that many hashes of 32: what is here of a forked stream |
 | 6 | beacon | see `beacon` |
 """
 
@@ -26,7 +27,7 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from node.ledger.block import HEADER_BYTES, SIGNATURE_BYTES
+from node.ledger.block import HASH_BYTES, HEADER_BYTES, SIGNATURE_BYTES
 from node.ledger.heads import BlockRange
 from node.ledger.names import GROUP_BYTES, ORIGIN_BYTES, STREAM_BYTES, node_id
 from node.sync.effects import Kind
@@ -36,7 +37,9 @@ PAYLOAD_BYTES_MAX = 32 * 1024
 BUCKETS = 64
 BUCKET_DIGEST_BYTES = 8
 ROSTER_BIT = 1 << 31
-BLOCKS_MAX = ROSTER_BIT - 1
+FORKED_BIT = 1 << 30
+BLOCKS_MAX = FORKED_BIT - 1
+HASHES_MAX = 255
 RANGES_PER_PULL_MAX = 64
 REQUEST_MAX = (1 << 32) - 1
 # larder/1/ + 32 + / + 4 + / + 26 + / + 26: anything longer is not ours and is not looked at.
@@ -50,6 +53,7 @@ _FRAMES = struct.Struct("<BIB")
 _HEADS = struct.Struct("<BQH")
 _RANGES = struct.Struct("<BIB")
 _HEAD = struct.Struct("<8sI")
+_HASHES = struct.Struct("<BI8sB")
 _RANGE = struct.Struct("<8sII")
 _FRAME_LENGTH = struct.Struct("<H")
 _LAST, _MORE = 1, 2
@@ -102,11 +106,12 @@ class Frames(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """How many blocks of a stream somebody says they have."""
+    """How many blocks of a stream somebody says they have; of a forked one `tips` in place of the blocks."""
 
     stream: bytes
     blocks: int
     is_roster: bool
+    tips: int = 0
 
 
 class ListedHeads(NamedTuple):
@@ -121,6 +126,14 @@ class Ranges(NamedTuple):
 
     request: int
     ranges: tuple[BlockRange, ...]
+
+
+class BlockHashes(NamedTuple):
+    """What somebody has of a forked stream; they ask for what lies beyond."""
+
+    request: int
+    stream: bytes
+    hashes: tuple[bytes, ...]
 
 
 def build_topic(group: bytes, kind: Kind, publisher: bytes, to: str | None = None) -> str:
@@ -194,7 +207,8 @@ def pack_frames(frames: Iterable[bytes]) -> list[list[bytes]]:
 
 def pack_claim(claim: Claim) -> bytes:
     """Return the 12 bytes by which a head is listed in a vector."""
-    return _HEAD.pack(claim.stream, claim.blocks | (ROSTER_BIT if claim.is_roster else 0))
+    value = claim.tips | FORKED_BIT if claim.tips else claim.blocks
+    return _HEAD.pack(claim.stream, value | (ROSTER_BIT if claim.is_roster else 0))
 
 
 def unpack_claims(listed: bytes) -> tuple[Claim, ...]:
@@ -202,9 +216,14 @@ def unpack_claims(listed: bytes) -> tuple[Claim, ...]:
     if len(listed) % _HEAD.size:
         raise Garbage("heads")
     claims = tuple(
-        Claim(stream, value & BLOCKS_MAX, bool(value & ROSTER_BIT)) for stream, value in _HEAD.iter_unpack(listed)
+        Claim(stream, 0, bool(value & ROSTER_BIT), value & BLOCKS_MAX)
+        if value & FORKED_BIT
+        else Claim(stream, value & BLOCKS_MAX, bool(value & ROSTER_BIT))
+        for stream, value in _HEAD.iter_unpack(listed)
     )
-    if any(claim.blocks == 0 for claim in claims) or len({claim.stream for claim in claims}) != len(claims):
+    if any(claim.blocks == claim.tips == 0 for claim in claims) or len({claim.stream for claim in claims}) != len(
+        claims
+    ):
         raise Garbage("heads")
     return claims
 
@@ -244,6 +263,22 @@ def decode_ranges(payload: bytes) -> Ranges:
     if len({one.stream for one in ranges}) != count:
         raise Garbage("ranges")
     return Ranges(request, ranges)
+
+
+def encode_block_hashes(hashes: BlockHashes) -> bytes:
+    """Return a payload that asks for what lies beyond these blocks of a stream, at most HASHES_MAX."""
+    head = _HASHES.pack(PayloadKind.BLOCK_HASHES, hashes.request, hashes.stream, len(hashes.hashes))
+    return _fitting(head + b"".join(hashes.hashes))
+
+
+def decode_block_hashes(payload: bytes) -> BlockHashes:
+    """Read which blocks of a forked stream somebody has. Raises Garbage."""
+    _check_kind(payload, PayloadKind.BLOCK_HASHES, _HASHES.size)
+    _kind, request, stream, count = _HASHES.unpack_from(payload)
+    if len(payload) != _HASHES.size + count * HASH_BYTES:
+        raise Garbage("block hashes")
+    places = range(_HASHES.size, len(payload), HASH_BYTES)
+    return BlockHashes(request, stream, tuple(payload[at : at + HASH_BYTES] for at in places))
 
 
 def encode_bucket_digests(digests: Sequence[bytes]) -> bytes:

@@ -18,6 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from node.errors import N_
 from node.sync.effects import LinkDown, LinkUp, Received
+from node.sync.health import LOGIN_REFUSED
 from node.sync.pinning import PinnedContext
 
 KEEPALIVE_S = 20
@@ -33,9 +34,8 @@ MESSAGES_QUEUED_MAX = 256
 # Tries at one address before the next one is tried.
 TRIES_PER_ADDRESS = 2
 CLIENT_ID_RANDOM_BYTES = 4
-# Refusals 4 and 5 of MQTT 3.1.1 (3.2.2.3), as paho numbers them: the other side has another card of ours, or none.
+# Refusals 4 and 5 of MQTT 3.1.1 (3.2.2.3), as paho numbers them.
 _LOGIN_CODES = frozenset({134, 135})
-LOGIN_REFUSED = N_("it does not let this market in; pair with it again")
 STOP_WITHIN_S = 2.0
 
 LinkEvent = LinkUp | LinkDown | Received

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from node.ledger.heads import StreamState
 from node.ledger.names import node_id
 from node.sync.limits import Budget
-from node.sync.messages import Claim
+from node.sync.messages import BLOCKS_MAX, Claim
 from node.sync.vector import Heads
 
 CLAIMS_PER_PEER_MAX = 4_096
@@ -52,6 +52,12 @@ def difference(claims: Iterable[Claim], ours: Mapping[bytes, StreamState], our_b
     for claim in claims:
         state = ours.get(claim.stream)
         blocks = 0 if state is None else state.blocks
+        tips = 0 if state is None else state.tips
+        if claim.tips or tips:
+            # Branches are not counted in blocks: one is missing here, or nothing is.
+            here += claim.tips not in (0, tips)
+            shared += blocks
+            continue
         here += max(0, claim.blocks - blocks)
         shared += min(claim.blocks, blocks)
     return Difference(here, our_blocks - shared)
@@ -190,7 +196,8 @@ class Peers:
         """Forget what we have caught up with, and return the members who are ahead of us nowhere any more."""
         caught_up = []
         for stream in streams:
-            blocks = heads.blocks(stream)
+            # Of a forked stream no count says anything; whoever is ahead there is asked by `forks`.
+            blocks = BLOCKS_MAX if stream in heads.forked else heads.blocks(stream)
             for origin in sorted(self._claimers_of.get(stream, ())):
                 peer = self._by_origin[origin]
                 if peer.ahead[stream].blocks > blocks:

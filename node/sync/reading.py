@@ -13,6 +13,7 @@ from node.ledger.names import node_id
 from node.sync import effects as fx
 from node.sync.beacon import decode_beacon
 from node.sync.effects import Dropped, Effect, Kind, Publish
+from node.sync.forks import Forks
 from node.sync.gives import Gives
 from node.sync.hearing import Hearing
 from node.sync.intake import Intake
@@ -25,6 +26,7 @@ from node.sync.messages import (
     PayloadKind,
     Ranges,
     Topic,
+    decode_block_hashes,
     decode_bucket_digests,
     decode_frames,
     decode_ranges,
@@ -45,7 +47,7 @@ ON_ITS_WAY_S = 0.2
 _PAYLOADS = {
     Kind.HEAD: (PayloadKind.BEACON,),
     Kind.BLOCKS: (PayloadKind.FRAMES,),
-    Kind.PULL: (PayloadKind.RANGES, PayloadKind.BUCKET_DIGESTS),
+    Kind.PULL: (PayloadKind.RANGES, PayloadKind.BUCKET_DIGESTS, PayloadKind.BLOCK_HASHES),
     Kind.GIVE: (PayloadKind.FRAMES, PayloadKind.HEADS, PayloadKind.BEACON),
 }
 
@@ -66,6 +68,7 @@ class Reading:
         gives: Gives,
         hearing: Hearing,
         stating: Stating,
+        forks: Forks,
     ) -> None:
         self._me, self._my_id, self._group = me, node_id(me), group
         self._is_signed = is_signed
@@ -76,6 +79,7 @@ class Reading:
         self._gives = gives
         self._hearing = hearing
         self._stating = stating
+        self._forks = forks
         self._echoes = Budget(BEACONS_PER_S, BEACONS_BURST)
         self._out: list[Effect] = []
         self.own_key: bytes | None = None
@@ -136,6 +140,10 @@ class Reading:
             reason = self._asked(decode_ranges(payload), peer, is_to_any=topic.to == ANY, now_s=now_s)
             if reason is not None:
                 raise Garbage(reason)
+        elif kind is PayloadKind.BLOCK_HASHES:
+            reason = self._gives.asked_beyond(peer.origin, decode_block_hashes(payload), now_s=now_s)
+            if topic.to == ANY or reason is not None:
+                raise Garbage(reason or "kind")
         else:
             self._publish_to(peer.origin, Kind.GIVE, encode_heads(self._heads.listed(decode_bucket_digests(payload))))
 
@@ -181,6 +189,9 @@ class Reading:
 
     def _frames(self, message: Frames, peer: Peer, *, is_answer: bool, now_s: float) -> None:
         request = self._pulls.answered(peer.origin, message, now_s) if is_answer else 0
+        is_of_fork = is_answer and self._forks.is_answer(
+            message.request, peer.origin, is_last=message.is_last, is_cut=message.is_cut
+        )
         dropped: set[str] = set()
         for frame in message.frames:
             try:
@@ -188,7 +199,8 @@ class Reading:
             except BlockRefused as refused:
                 dropped.add(f"frame {refused.check}")
                 continue
-            reason = self._intake.offer(block, peer.origin, request, self._heads.states, now_s)
+            is_branch = is_of_fork or block.header.stream in self._heads.forked
+            reason = self._intake.offer(block, peer.origin, request, self._heads.states, now_s, is_branch=is_branch)
             if reason is None:
                 self._pulls.queued(request)
             elif reason == "early":

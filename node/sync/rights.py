@@ -16,6 +16,9 @@ from typing import NamedTuple
 # Below `larder/1/<group>/`. `%u` is the user's own node id, `+` any one level.
 PEER_READS = ("head/+", "blk/+", "bye/+", "pull/+/%u", "pull/+/any", "give/+/%u")
 PEER_WRITES = ("head/%u", "blk/%u", "bye/%u", "pull/%u/+", "give/%u/+")
+# Who was retired may say that it is there, and is told so; it hears nobody else's word.
+RETIRED_READS = ("give/+/%u",)
+RETIRED_WRITES = ("head/%u",)
 OWNER_READS_AND_WRITES = "#"
 
 # A hash in a password file is checked by the broker at each login; one of more rounds than this is not ours.
@@ -38,13 +41,12 @@ def topic_root(group: bytes) -> str:
 
 def peer_rights(group: bytes, node_id: str) -> Rights:
     """Return the rights of a paired market. Raises ValueError where the id is none."""
-    if not _NODE_ID.fullmatch(node_id):
-        raise ValueError("not a node id")
-    root = topic_root(group)
-    return Rights(
-        tuple(root + topic.replace("%u", node_id) for topic in PEER_READS),
-        tuple(root + topic.replace("%u", node_id) for topic in PEER_WRITES),
-    )
+    return _rights(group, node_id, PEER_READS, PEER_WRITES)
+
+
+def retired_rights(group: bytes, node_id: str) -> Rights:
+    """Return the rights of a market that was retired. Raises ValueError where the id is none."""
+    return _rights(group, node_id, RETIRED_READS, RETIRED_WRITES)
 
 
 def owner_rights(group: bytes) -> Rights:
@@ -53,10 +55,11 @@ def owner_rights(group: bytes) -> Rights:
     return Rights(everything, everything)
 
 
-def acl_text(group: bytes, owner: str, peers: Iterable[str]) -> str:
+def acl_text(group: bytes, owner: str, peers: Iterable[str], retired: Iterable[str] = ()) -> str:
     """Return the file of rights in mosquitto's format: one section a user, nothing for anybody else."""
     lines = ["# Made by larder-node. What is changed here by hand is lost."]
     users = {owner: owner_rights(group)} | {peer: peer_rights(group, peer) for peer in sorted(peers) if peer != owner}
+    users |= {gone: retired_rights(group, gone) for gone in sorted(retired) if gone not in users}
     for user, rights in users.items():
         lines += ["", f"user {user}"]
         lines += [f"topic read {topic}" for topic in rights.reads]
@@ -93,6 +96,16 @@ def covers(topic_filter: str, topic: str) -> bool:
         if number >= len(levels) or level not in ("+", levels[number]):
             return False
     return len(wanted) == len(levels)
+
+
+def _rights(group: bytes, node_id: str, reads: tuple[str, ...], writes: tuple[str, ...]) -> Rights:
+    if not _NODE_ID.fullmatch(node_id):
+        raise ValueError("not a node id")
+    root = topic_root(group)
+    return Rights(
+        tuple(root + topic.replace("%u", node_id) for topic in reads),
+        tuple(root + topic.replace("%u", node_id) for topic in writes),
+    )
 
 
 def is_hash(text: str) -> bool:

@@ -1,7 +1,7 @@
 """How far our own log and everybody else's reach here, and short digests by which two nodes compare that.
 
 Not what a peer has (`peers`). Only blocks on the disk are counted. A digest covers the hash of each last block, so it
-also differs where a stream has forked.
+also differs where two nodes have other branches of a forked stream.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ def bucket_of(stream: bytes) -> int:
 class Heads:
     """The streams stored here, by name."""
 
-    __slots__ = ("_bucket_digests", "_buckets", "_digest", "_dirty", "states", "total_blocks")
+    __slots__ = ("_bucket_digests", "_buckets", "_digest", "_dirty", "forked", "states", "total_blocks")
 
     def __init__(self, states: Mapping[bytes, StreamState]) -> None:
         self.states: dict[bytes, StreamState] = {}
         self.total_blocks = 0
+        # Streams with more than one branch.
+        self.forked: set[bytes] = set()
         self._buckets: list[set[bytes]] = [set() for _ in range(BUCKETS)]
         self._bucket_digests = [b""] * BUCKETS
         self._digest = b""
@@ -49,6 +51,10 @@ class Heads:
             else:
                 self.states[stream] = state
                 self._buckets[bucket].add(stream)
+            if state.blocks and state.tips:
+                self.forked.add(stream)
+            else:
+                self.forked.discard(stream)
             self._dirty.add(bucket)
             moved.append(stream)
         return moved
@@ -57,6 +63,10 @@ class Heads:
         """Return how many blocks of a stream are here."""
         state = self.states.get(stream)
         return 0 if state is None else state.blocks
+
+    def tips(self, stream: bytes) -> int:
+        """Return the number made of the ends of all branches of a forked stream, 0 for any other."""
+        return self.states[stream].tips if stream in self.forked else 0
 
     def digest(self) -> bytes:
         """Return the digest of all heads."""
@@ -77,6 +87,8 @@ class Heads:
             for stream in sorted(self._buckets[bucket]):
                 head = self.states[stream]
                 state.update(stream + head.blocks.to_bytes(4, "little") + head.block_hash)
+                if head.tips:
+                    state.update(head.tips.to_bytes(4, "little"))
             self._bucket_digests[bucket] = state.digest()
         self._dirty.clear()
         self._digest = blake2b(b"".join(self._bucket_digests), digest_size=HEADS_DIGEST_BYTES).digest()
@@ -108,4 +120,4 @@ class Heads:
     def _claims(self, streams: Iterable[bytes]) -> Iterable[Claim]:
         for stream in streams:
             state = self.states[stream]
-            yield Claim(stream, state.blocks, state.is_roster)
+            yield Claim(stream, 0 if state.tips else state.blocks, state.is_roster, state.tips)

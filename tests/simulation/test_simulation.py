@@ -77,21 +77,35 @@ def test_clocks_two_hundred_years_apart_change_nothing() -> None:
     assert world.heal() < 3
 
 
-def test_a_forked_stream_costs_a_few_questions_and_holds_nothing_else_up() -> None:
-    world = World(13, 3, Knobs())
+@pytest.mark.parametrize("lengths", [(2, 4), (3, 3), (5, 1)])
+def test_the_branches_of_a_cloned_market_reach_everybody_and_then_cost_nothing(lengths: tuple[int, int]) -> None:
+    world = World(13, 4, Knobs())
     world.run(5)
-    cloned, one, two = world.nodes
-    cloned.stream = b"cloned!!"
-    for node, blocks in ((one, 2), (two, 4)):
+    cloned, *others = world.nodes
+    stream = b"cloned!!"
+    for node, blocks in zip(others, lengths, strict=False):
         # A cloned card: the same key writes the same numbers of the same stream twice.
-        frames = [node.store.append(cloned.key, cloned.stream, b"%d" % blocks) for _ in range(blocks)]
-        world._tell(node, fx.Appended(tuple(frames), {cloned.stream: node.store.states[cloned.stream]}, node.stream))
+        frames = [node.store.append(cloned.key, stream, bytes([world.nodes.index(node)])) for _ in range(blocks)]
+        world.appended.update(frames)
+        world._tell(node, fx.Appended(tuple(frames), {stream: node.store.states[stream]}, node.stream))
+    world.heal()
+    assert cloned.store.states[stream].tips > 0
+    world.run(60)
     before = world.sent["pull"]
     world.run(3_600)
-    assert world.sent["pull"] - before < 3 * 30
-    world.act(one)
+    assert world.sent["pull"] - before == 0
+    world.act(others[0])
     world.run(10)
-    assert all(node.store.states[one.stream] == one.store.states[one.stream] for node in world.nodes)
+    assert len({node.store.states[others[0].stream] for node in world.nodes}) == 1
+
+
+@pytest.mark.parametrize("seed", range(300, 312))
+def test_markets_whose_disks_lie_agree_on_every_branch(seed: int) -> None:
+    knobs = Knobs(loss=0.2, duplicates=0.1, delay_s_max=1.0, crashes_per_s=0.1, forks=0.7, partitions_per_s=0.03)
+    world = World(seed, 4, knobs)
+    world.run(60, writes_per_s=2)
+    world.heal()
+    assert any(state.tips for state in world.nodes[0].store.states.values())
 
 
 # The simulator must see the faults it is there for.

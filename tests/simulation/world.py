@@ -43,6 +43,7 @@ class Knobs:
     partitions_per_s: float = 0.0
     crashes_per_s: float = 0.0
     restores: float = 0.0
+    forks: float = 0.0
     persist_failures: float = 0.0
     clock_skew_years: int = 0
 
@@ -63,6 +64,7 @@ class Knobs:
             restores=maybe(0.5),
             persist_failures=maybe(0.1),
             clock_skew_years=rng.choice([0, 0, 200]),
+            forks=maybe(0.5),
         )
 
 
@@ -167,6 +169,12 @@ class World:
             if blocks is not None:
                 node.store.roll_back(stream, self.rng.randrange(blocks.blocks + 1))
             node.stream = self.rng.randbytes(8)
+        elif self.knobs.forks and self.rng.random() < self.knobs.forks:
+            # A lying disk: it goes on under numbers that others may have already.
+            state = node.store.states.get(node.stream)
+            if state is not None:
+                node.store.roll_back(node.stream, self.rng.randrange(state.blocks + 1))
+                node.counts["restored"] += 1
 
     def partition(self) -> None:
         """Cut the city in two at random, or heal it."""
@@ -196,7 +204,7 @@ class World:
                 raise Broken(f"seed {self.seed}: no agreement within {rounds_max} rounds")
             self._until(self.now_s + 0.25)
         # Whoever was rolled back before anybody heard it has lost what it never sent; everybody else's is there.
-        held = set().union(*(set(frames) for frames in self.nodes[0].store.streams.values()))
+        held = self.nodes[0].store.all_frames()
         if not any(node.counts["restored"] for node in self.nodes) and not self.appended <= held:
             raise Broken(f"seed {self.seed}: a block was lost")
         return (self.now_s - began_s) / BEACON_EVERY_S
@@ -226,6 +234,12 @@ class World:
             case fx.Load():
                 frames = node.store.load(effect.ranges, effect.bytes_max)
                 self._later(node, 0.01, self._tell, node, fx.Loaded(effect.token, frames))
+            case fx.LoadBeyond():
+                frames = node.store.load_beyond(effect.stream, effect.known)
+                self._later(node, 0.01, self._tell, node, fx.Loaded(effect.token, frames))
+            case fx.Locate():
+                located = fx.Located(effect.request, node.store.locate(effect.stream))
+                self._later(node, 0.01, self._tell, node, located)
             case fx.SetTimer():
                 node.timer_s = effect.at_s
                 self._at(effect.at_s, node, self._timer_due, node, effect)
@@ -298,12 +312,13 @@ class World:
             if (beacon.blocks, beacon.block_hash) != ((ours.blocks, ours.block_hash) if ours else (0, bytes(32))):
                 raise Broken(f"seed {self.seed}: a beacon claims another head than is on the disk")
             for claim in beacon.vector:
-                if claim.stream not in states or claim.blocks > states[claim.stream].blocks:
+                ours = states.get(claim.stream)
+                if ours is None or claim.blocks > ours.blocks or claim.tips != ours.tips:
                     raise Broken(f"seed {self.seed}: a beacon claims what is not on the disk")
         elif effect.payload[0] == 1:
             for frame in decode_frames(effect.payload).frames:
-                header = read_frame(frame).header
-                if frame not in node.store.streams.get(header.stream, [])[header.n : header.n + 1]:
+                block = read_frame(frame)
+                if not node.store.holds(block):
                     raise Broken(f"seed {self.seed}: a block was sent that is not on the disk")
 
     # Time and chance.

@@ -20,7 +20,10 @@ STREAM = b"stream-1"
 
 streams = st.binary(min_size=8, max_size=8)
 claims = st.lists(
-    st.builds(Claim, streams, st.integers(1, messages.BLOCKS_MAX), st.booleans()),
+    st.one_of(
+        st.builds(Claim, streams, st.integers(1, messages.BLOCKS_MAX), st.booleans(), st.just(0)),
+        st.builds(Claim, streams, st.just(0), st.booleans(), st.integers(1, messages.BLOCKS_MAX)),
+    ),
     max_size=80,
     unique_by=lambda claim: claim.stream,
 ).map(tuple)
