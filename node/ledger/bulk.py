@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable
 from itertools import repeat
 
 from node.ledger.codec import Body
@@ -16,7 +16,14 @@ from node.ledger.events import Event
 from node.ledger.fold import Stale, fold_without_refresh, refresh
 from node.ledger.moved import MovedColumns, events_of
 from node.ledger.numbers import Numbers
-from node.ledger.stock import ADD_CONTRIB, CHANGE_LOT, INSERT_MOVEMENT, OPEN_OR_SHUT_LOT, our_origin
+from node.ledger.stock import (
+    ADD_CONTRIB,
+    CHANGE_LOT,
+    INSERT_MOVEMENT,
+    INSERT_MOVEMENT_ABOUT,
+    OPEN_OR_SHUT_LOT,
+    our_origin,
+)
 from node.ledger.understood import are_understood
 
 
@@ -58,31 +65,26 @@ class Bulk:
         """Write the movements of a block, a row being made of their columns only then, and note their sums."""
         numbers = self._numbers
         lot_numbers = list(map(numbers.__getitem__, moved.lot_streams))
-        about_numbers: Iterator[int | None] = repeat(None)
-        about_seqs: Iterator[int | None] = repeat(None)
+        columns: list[Iterable[int | None]] = [
+            repeat(numbers[moved.stream]),
+            moved.seqs,
+            lot_numbers,
+            moved.lot_seqs,
+            moved.kinds,
+            moved.quantities_milli,
+            moved.bases,
+            moved.reasons,
+            moved.hlcs,
+            repeat(clock),
+            moved.whos,
+            repeat(int(member == self._us)),
+        ]
+        statement = INSERT_MOVEMENT
         if moved.abouts is not None:
-            about_numbers = iter([None if about is None else numbers[about[0]] for about in moved.abouts])
-            about_seqs = iter([None if about is None else about[1] for about in moved.abouts])
-        self._connection.executemany(
-            INSERT_MOVEMENT,
-            zip(
-                repeat(numbers[moved.stream]),
-                moved.seqs,
-                lot_numbers,
-                moved.lot_seqs,
-                moved.kinds,
-                moved.quantities_milli,
-                about_numbers,
-                about_seqs,
-                moved.bases,
-                moved.reasons,
-                moved.hlcs,
-                repeat(clock),
-                moved.whos,
-                repeat(int(member == self._us)),
-                strict=False,
-            ),
-        )
+            statement = INSERT_MOVEMENT_ABOUT
+            columns.append([None if about is None else numbers[about[0]] for about in moved.abouts])
+            columns.append([None if about is None else about[1] for about in moved.abouts])
+        self._connection.executemany(statement, zip(*columns, strict=False))
         parts = self._parts
         keys = zip(lot_numbers, moved.lot_seqs, repeat(numbers[member]), moved.kinds, strict=False)
         for key, quantity_milli in zip(keys, moved.quantities_milli, strict=True):

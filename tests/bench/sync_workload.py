@@ -74,7 +74,7 @@ def movement_rows(replica: int, entries: Iterable[Sequence[float]], *, is_ours: 
     """Return the rows of table `movement_row` that stand for changes; their lots are the items' at that replica."""
     number = _number_of(replica)
     return [
-        (number, seq, number, item, kind, pieces * 1000, None, None, 3, 0, OPENED_MS + at_ms, 2, 1, int(is_ours))
+        (number, seq, number, item, kind, pieces * 1000, 3, 0, OPENED_MS + at_ms, 2, 1, int(is_ours))
         for seq, (item, pieces, kind, at_ms) in enumerate(entries)
     ]
 
@@ -85,8 +85,8 @@ def _number_of(replica: int) -> int:
 
 
 INSERT_MOVEMENT = (
-    "INSERT INTO movement_row (stream_number, seq, lot_number, lot_seq, kind, quantity_milli, about_number, about_seq,"
-    " basis, reason, hlc, clock, who, is_ours) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO movement_row (stream_number, seq, lot_number, lot_seq, kind, quantity_milli, basis, reason, hlc,"
+    " clock, who, is_ours) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 ADD_CONTRIB = (
     "INSERT INTO contrib_row (lot_number, lot_seq, member_number, kind, quantity_milli) VALUES (?, ?, ?, ?, ?)"
