@@ -497,7 +497,7 @@ LL_APART static void ll_judge_line(ll_ctx *c, uint8_t is_resent)
     c->frames_resent = (uint8_t)(c->frames_resent + is_resent);
     c->resent += is_resent;
     if (c->frames_resent > LL_RESENT_HIGH) {
-        if (c->halvings < LL_HALVINGS) c->halvings++;
+        if (c->halvings != LL_HALVINGS) c->halvings++;
     } else if (c->frames < LL_FRAMES_JUDGED) {
         return;
     } else if (c->frames_resent == 0 && c->halvings > 0) {
