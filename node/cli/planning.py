@@ -17,6 +17,7 @@ from node.cli.options import as_json, confirmed, repeatable
 from node.cli.output import answer
 from node.cli.plan_answers import LinesAnswer, need_lines, plan_answer, plan_lines
 from node.cli.plan_deciding import accept_plan, acknowledge_fault, cook_dish, forget_all, made_draft, withdraw_accepted
+from node.cli.typed_needs import typed_needs
 from node.cli.verdicts import tell_verdicts
 from node.domain.dates import parse_date
 from node.domain.diets import Need, read_needs
@@ -36,6 +37,7 @@ from node.planner.words import why_lines, why_not_line, why_not_lines
 from node.settings import load_settings
 
 ALL = "all"
+TYPED = "-"
 
 
 @click.command(
@@ -52,7 +54,10 @@ ALL = "all"
     "--without",
     multiple=True,
     metavar="WHAT[=N]",
-    help=_("N people eat nothing with it: an allergen, vegan, vegetarian, meat, pork, alcohol, or a food's name."),
+    help=_(
+        "N people eat nothing with it: an allergen, vegan, vegetarian, meat, pork, alcohol, or a food's name; - reads"
+        " them from the terminal, a line each, so that the shell keeps none."
+    ),
 )
 @click.option("--meal", type=click.Choice(MEALS), help=_("Which meal; main where nothing is said."))
 @click.option("--day", metavar="DATE", help=_("Which day; today where nothing is said."))
@@ -122,6 +127,9 @@ def plan_verb(
 def _make(desk: Desk, portions: int | None, without: tuple[str, ...], meal: str | None, day: str | None) -> None:
     moment = clock.now()
     wanted: date | None = parse_date(day, moment.today) if day else None
+    if TYPED in without:
+        # Before the market is opened: nobody waits for a lock while a person thinks.
+        without = (*(word for word in without if word != TYPED), *typed_needs())
     with writing(desk) as market:
         last = newest_draft(market.reader)
         people = portions or (last.snapshot.people if last else None)

@@ -7,8 +7,23 @@ while the bridge is stopped. Owns invariant 5 for what leaves the bridge. LINK s
 from firmware_bridge.clock import HostNow
 from firmware_bridge.store.quality import GOOD, SUSPECT
 from firmware_bridge.store.read.asked import AskAnswered, answer_to
+from firmware_bridge.store.read.devices import devices, error_counts, settings
 from firmware_bridge.store.read.opening import TelemetryUnreadable, open_telemetry
-from firmware_bridge.store.read.values import Channel, Counts, Gap, LatestReading, Reading
+from firmware_bridge.store.read.summaries import Summary, summaries
+from firmware_bridge.store.read.values import (
+    Channel,
+    Counts,
+    Device,
+    ErrorCount,
+    Gap,
+    GapRow,
+    LatestReading,
+    Reading,
+    ReadingRow,
+    SettingVersion,
+    SummaryRow,
+)
+from firmware_bridge.store.read.whole import StoredRow, Wanted, untimed, whole
 from firmware_bridge.store.read.windows import channels, counts, gaps, latest, readings
 from firmware_bridge.store.version import SCHEMA_VERSION
 
@@ -19,16 +34,31 @@ __all__ = [
     "AskAnswered",
     "Channel",
     "Counts",
+    "Device",
+    "ErrorCount",
     "Gap",
+    "GapRow",
     "HostNow",
     "LatestReading",
     "Reading",
+    "ReadingRow",
+    "SettingVersion",
+    "StoredRow",
+    "Summary",
+    "SummaryRow",
     "TelemetryUnreadable",
+    "Wanted",
     "answer_to",
     "channels",
     "counts",
+    "devices",
+    "error_counts",
     "gaps",
     "latest",
     "open_telemetry",
     "readings",
+    "settings",
+    "summaries",
+    "untimed",
+    "whole",
 ]

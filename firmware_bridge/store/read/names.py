@@ -47,6 +47,24 @@ class Names:
     def device(self, uid: str) -> int | None:
         return next((device for device, known in self._uids.items() if known == uid), None)
 
+    def uid(self, device: int) -> str:
+        """Return the name of a device."""
+        return self._uids[device]
+
+    def number(self, boot: int) -> int:
+        """Return the number of a boot as its board counts them."""
+        return self._numbers[boot]
+
+    def version(self, device: int, channel: int, boot: int, seq: int) -> Description | None:
+        """Return the description that a record is read with."""
+        return in_force(self._versions.get((device, channel), ()), boot, seq)
+
+    def channel(self, device: int, channel: int, version: Description | None) -> Channel:
+        """Return a channel as one of its descriptions has it, without a name where there is none."""
+        if version is None:
+            return Channel(self._uids[device], channel, "", KINDS[0], "", 0, is_event=False)
+        return self._channel(device, version)
+
     def newest(self) -> list[tuple[int, Channel]]:
         return [(device, self._channel(device, versions[-1])) for (device, _), versions in self._versions.items()]
 
@@ -56,7 +74,7 @@ class Names:
         if quality == QUALITY_UNJUDGED:
             quality, reason = judge(status, raw, version)
         has_value = version is not None and not status & STATUS_FAULT
-        utc_us, time_quality = self._map(boot).utc_us(dev_ms)
+        utc_us, time_quality = self.clock_map(boot).utc_us(dev_ms)
         age_ms, is_estimated = self._age(boot, dev_ms, utc_us, now)
         return Reading(
             device_uid=self._uids[device],
@@ -79,7 +97,7 @@ class Names:
         """Return the smallest uptime of a boot that is at most since_ms_ago old; all of it where no age is known."""
 
         def youth(dev_ms: int) -> int:
-            age_ms, _ = self._age(boot, dev_ms, self._map(boot).utc_us(dev_ms)[0], now)
+            age_ms, _ = self._age(boot, dev_ms, self.clock_map(boot).utc_us(dev_ms)[0], now)
             return 0 if age_ms is None else -age_ms
 
         return bisect_left(range(newest_dev_ms + 1), -since_ms_ago, key=youth)
@@ -90,15 +108,20 @@ class Names:
         period_ms = version.period_ds * 100
         return Channel(self._uids[device], version.channel, version.name, kind, version.unit, period_ms, is_event)
 
+    def age(self, boot: int, dev_ms: int, now: HostNow) -> tuple[int | None, bool]:
+        """Return how old an uptime of a boot is in ms, None where nobody knows, and whether that is estimated."""
+        return self._age(boot, dev_ms, self.clock_map(boot).utc_us(dev_ms)[0], now)
+
     def _age(self, boot: int, dev_ms: int, utc_us: int | None, now: HostNow) -> tuple[int | None, bool]:
-        at_ms = self._map(boot).boottime_ms(dev_ms, now.host_boot_id)
+        at_ms = self.clock_map(boot).boottime_ms(dev_ms, now.host_boot_id)
         if at_ms is not None:
             return max(0, now.boottime_ms - at_ms), False
         if utc_us is None:
             return None, True
         return max(0, (now.wall_us - utc_us) // 1000), True
 
-    def _map(self, boot: int) -> ClockMap:
+    def clock_map(self, boot: int) -> ClockMap:
+        """Return the clock samples of a boot."""
         if boot not in self._maps:
             rows = self._conn.execute(
                 "select dev_ms, host_boot_id, boottime_ms, wall_us, is_synced, rtt_ms from clock_sample where boot = ?",

@@ -21,7 +21,8 @@ from node.planner.central.judge import judge
 from node.planner.central.record import keep_judged
 from node.planner.central.request import make_request
 from node.planner.drafts import newest_draft
-from tests.node.cli.verbs import CHECKOUT, answer, environment, lines, process, refusal, run
+from tests.node.cli.verbs import CHECKOUT, answer, command, environment, lines, process, refusal, run
+from tests.node.tui.terminal import Terminal
 
 FOOD = {
     "rice-white": "10",
@@ -211,6 +212,26 @@ def test_forgetting_leaves_no_word(kitchen: Places) -> None:
 def test_what_cannot_be_planned_is_refused_in_words(kitchen: Places, arguments: list[str], error: str) -> None:
     assert refusal(kitchen, "plan", "--portions", "40", *arguments)["error"] == error
     assert not kitchen.private_db.exists()
+
+
+def test_needs_are_read_from_the_terminal_and_stand_in_no_argument(kitchen: Places) -> None:
+    said = run(kitchen, "plan", "--portions", "20", "--without", "-", typed="milk,eggs=2\npepper\n\nnot read\n")
+    assert said.exit_code == 0
+    assert any("for 2 people: no food that declares eggs" in line for line in said.stdout.splitlines())
+    assert answer(kitchen, "plan")["kept_private"] == 3
+    for typed, error in (("", "need.none_typed"), ("\n", "need.none_typed"), ("x" * 2_000, "need.too_much")):
+        refused = run(kitchen, "plan", "--portions", "20", "--without", "-", "--json", typed=typed)
+        assert json.loads(refused.stderr)["error"] == error
+    assert answer(kitchen, "plan")["kept_private"] == 3
+
+
+def test_needs_are_asked_for_at_a_terminal_and_end_with_an_empty_line(kitchen: Places) -> None:
+    with Terminal(command(kitchen, "plan", "--portions", "20", "--without", "-"), environment()) as terminal:
+        terminal.wait_for(b"an empty line ends:")
+        terminal.press(b"lupin=2\r")
+        terminal.press(b"\r")
+        terminal.wait_for(b"for 2 people: no food that declares lupin")
+    assert b"lupin" in kitchen.private_db.read_bytes()
 
 
 def test_one_thing_at_a_time(kitchen: Places) -> None:
