@@ -24,11 +24,16 @@ _SECRET_BYTES = 32
 def make_card(tx: Transaction, *, addresses: Sequence[str], certificate: bytes | None) -> Card:
     """Make the open card of this market, in place of the last. Arguments as for `build_card`."""
     card = build_card(tx.connection, tx.moment, addresses=addresses, certificate=certificate)
+    keep_card(tx, card)
+    return card
+
+
+def keep_card(tx: Transaction, card: Card) -> None:
+    """Let a card that was built be the open one, in place of the last."""
     tx.connection.execute(
         "INSERT OR REPLACE INTO card (id, nonce, secret, text, made_ms) VALUES (1, ?, ?, ?, ?)",
         (card.nonce, card.secret, encode_card(card), card.made_ms),
     )
-    return card
 
 
 def build_card(

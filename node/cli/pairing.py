@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import msgspec
 from node import clock
 from node.cli.asking import act_after_questions
 from node.cli.desk import Desk, reading, writing
+from node.cli.files import move_in, read_file, write_beside
 from node.cli.options import as_json, confirmed
 from node.cli.output import answer
 from node.cli.own_broker import broker_of, owner_of
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 # A QR code of version 40 at the lowest level of correction holds 2,953 bytes (ISO/IEC 18004, table 7).
 QR_BYTES_MAX = 2_900
-_CARD_MODE = 0o600
 
 MEETING_WORDS = {
     Meeting.WE_STAY: N_("{name} is a member of this market's group now"),
@@ -121,15 +120,18 @@ def pair_verb() -> None:
 def card_verb(desk: Desk, out: Path | None, is_qr: bool) -> None:
     """Make the card and say how it reaches the other market."""
     from node.actions.binding import bind_streams
-    from node.actions.cards import make_card
+    from node.actions.cards import build_card, keep_card
 
     addresses, certificate = broker_of(desk.places)
     with writing(desk) as market:
         market.act("pair", lambda tx, who: bind_streams(tx, who=who, load_signer=_signer_of(desk.places)))
-        card = market.act("pair", lambda tx, _who: make_card(tx, addresses=addresses, certificate=certificate))
-    text = encode_card(card)
-    if out is not None:
-        _write_card(out, text)
+        card = build_card(market.reader, clock.now(), addresses=addresses, certificate=certificate)
+        text = encode_card(card)
+        # The last card holds until this one is on the disk: a full stick must not leave the market without any.
+        beside = write_beside(out, wrapped(text)) if out is not None else None
+        market.act("pair", lambda tx, _who: keep_card(tx, card))
+        if out is not None and beside is not None:
+            move_in(beside, out)
     value = CardAnswer(
         node_id=card.node_id, addresses=card.addresses, file=str(out) if out else None, card=None if out else text
     )
@@ -164,7 +166,7 @@ def add_verb(desk: Desk, file: str, out: Path | None, yes: bool) -> None:
         has_card = open_card(market.reader, clock.now()) is not None
     text = encode_card(done.our_card) if done.our_card else None
     if text and out is not None:
-        _write_card(out, text)
+        move_in(write_beside(out, wrapped(text)), out)
     value = AddAnswer(
         name=done.name,
         node_id=done.node_id,
@@ -279,18 +281,7 @@ def _signer_of(places: Places) -> Callable[[], Signer]:
 def _read_card(file: str) -> str:
     if file == "-":
         return sys.stdin.read(CARD_BYTES_MAX + 1)
-    with Path(file).open("rb") as opened:
-        return opened.read(CARD_BYTES_MAX + 1).decode("ascii", "replace")
-
-
-def _write_card(path: Path, text: str) -> None:
-    """Write a card into a file that only its owner can read: it holds a password."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, _CARD_MODE)
-    with os.fdopen(descriptor, "w", encoding="ascii") as opened:
-        os.fchmod(descriptor, _CARD_MODE)
-        opened.write(wrapped(text))
-        opened.flush()
-        os.fsync(descriptor)
+    return read_file(Path(file), CARD_BYTES_MAX).decode("ascii", "replace")
 
 
 def _card_lines(card: Card, text: str, out: Path | None, *, is_qr: bool) -> list[str]:

@@ -9,6 +9,7 @@ import msgspec
 
 from node.actions.recipes import add_recipe
 from node.cli.desk import Desk, reading, writing
+from node.cli.files import read_file
 from node.cli.options import as_json, repeatable
 from node.cli.output import answer
 from node.domain.recipes import Recipe, is_plannable, scaled
@@ -75,14 +76,13 @@ def show_verb(desk: Desk, recipe: str, portions: int | None) -> None:
 
 
 @recipe_verb.command("add", help=_("Write a recipe down from a JSON file such as: {form}").format(form=FORM))
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path))
 @repeatable
 @as_json
 @click.pass_obj
 def add_verb(desk: Desk, file: Path, action_id: bytes) -> None:
     """Read a file, check it whole, and keep it."""
-    with file.open("rb") as stream:
-        recipe = read_recipe(stream.read(FILE_BYTES_MAX + 1))
+    recipe = read_recipe(read_file(file, FILE_BYTES_MAX))
     with writing(desk) as market:
         if recipe.parent is not None:
             check_parent(all_recipes(market.reader), recipe.parent)

@@ -7,6 +7,7 @@ Not the form in the ledger. Amounts become whole thousandths here, by exact frac
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ import msgspec
 from node.domain.recipes import Recipe, RecipeLine, Scale
 from node.domain.words import Unit
 from node.errors import N_, Refused
+from node.language import _
 from node.text import safe_text
 
 FILE_BYTES_MAX = 64 * 1024
@@ -78,7 +80,7 @@ def read_recipe(raw: bytes) -> Recipe:
             "recipe.file",
             N_("The file is not a recipe: {reason}."),
             N_("Correct it; larder recipe add --help shows the form."),
-            reason=safe_text(str(error), _REASON_CELLS),
+            reason=safe_text(_plain(error), _REASON_CELLS),
         ) from error
     return Recipe(
         recipe_id="",
@@ -94,6 +96,51 @@ def read_recipe(raw: bytes) -> Recipe:
         steps=tuple(file.steps),
         parent=file.parent,
     )
+
+
+# What a checker of JSON says, word for word, and what a person is told instead; `{...}` parts are kept.
+_PLAIN: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"Object missing required field `(?P<name>[^`]*)`"), N_("{name} is missing{place}")),
+    (re.compile(r"Object contains unknown field `(?P<name>[^`]*)`"), N_("{name} is not a part of a recipe{place}")),
+    (re.compile(r"Invalid enum value (?P<name>\S+)"), N_("{name} is not one of its words{place}")),
+    (re.compile(r"Expected `str"), N_("words in quotes are expected{place}")),
+    (re.compile(r"Expected `int"), N_("a whole number without quotes is expected{place}")),
+    (re.compile(r"Expected `bool"), N_("true or false is expected{place}")),
+    (re.compile(r"Expected `array"), N_("a list in square brackets is expected{place}")),
+    (re.compile(r"Expected `object"), N_("an object in curly brackets is expected{place}")),
+)
+_PLACE = re.compile(r"at `\$\.?(?P<path>[^`]+)`")
+_ELEMENT = re.compile(r"\[(\d+)\]")
+_NO_JSON = re.compile(r": line (?P<line>\d+) column (?P<column>\d+)")
+
+
+def _plain(error: Exception) -> str:
+    """Return what is wrong with a file in words that need no knowledge of programs."""
+    if isinstance(error, UnicodeError):
+        return _("it is not plain text in UTF-8")
+    if isinstance(error, RecursionError):
+        return _("it is nested too deeply")
+    text = str(error)
+    where = _NO_JSON.search(text)
+    if isinstance(error, json.JSONDecodeError) and where:
+        return _("it is no JSON from line {line}, column {column} on").format(**where.groupdict())
+    if isinstance(error, msgspec.ValidationError):
+        for pattern, words in _PLAIN:
+            found = pattern.search(text)
+            if found:
+                return _(words).format(place=_place(text), **found.groupdict())
+        return _("it does not have the form of a recipe")
+    # Sentences of this file itself.
+    return _(text)
+
+
+def _place(text: str) -> str:
+    """Return where in the file, counted from one as people count: ` (lines 2, quantity)`."""
+    found = _PLACE.search(text)
+    if not found:
+        return ""
+    path = _ELEMENT.sub(lambda match: f" {int(match.group(1)) + 1}", found.group("path"))
+    return f" ({path.replace('[...]', '').replace('.', ', ')})"
 
 
 def _line(line: _Line) -> RecipeLine:
@@ -138,17 +185,17 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         # Two amounts of one ingredient: whoever wrote them meant one of them, and not surely the last.
-        raise ValueError("it names the same thing twice")
+        raise ValueError(N_("it names the same thing twice"))
     return found
 
 
 def _whole(text: str) -> int:
     if len(text) > _NUMBER_CHARACTERS_MAX:
-        raise ValueError("a number is too long")
+        raise ValueError(N_("a number in it is too long"))
     return int(text)
 
 
 def _decimal(text: str) -> Decimal:
     if len(text) > _NUMBER_CHARACTERS_MAX or not text.replace(".", "", 1).lstrip("-").isdigit():
-        raise ValueError(f"{text[:12]} is not a plain number")
+        raise ValueError(N_("a number in it is not a plain one, such as 200 or 0.5"))
     return Decimal(text)
