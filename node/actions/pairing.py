@@ -101,6 +101,11 @@ def forget(tx: Transaction, origin: bytes) -> bool:
     return done.rowcount > 0
 
 
+def leave(tx: Transaction, origin: bytes) -> None:
+    """Stop dialling a market that is retired. Its login stays: it is let in to hear that, and nothing else."""
+    tx.connection.execute("UPDATE peer SET is_active = 0, secret = NULL WHERE origin = ?", (origin,))
+
+
 def roster_dots(tx: Transaction) -> list[Dot]:
     """Return the last event of each roster stream known here: what the author of a roster event has seen."""
     rows = tx.connection.execute(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from node.actions.checks import optional_words
-from node.actions.pairing import forget, roster_dots
+from node.actions.pairing import leave, roster_dots
 from node.errors import N_, NeedsYes, Refused
 from node.ledger.append import append_to_roster
 from node.ledger.columns import HEADS_MAX
@@ -61,7 +61,7 @@ def retire(
             blocks=blocks,
         )
     append_to_roster(tx, MemberRetired(member.origin, cutoffs, words, roster_dots(tx)), who)
-    forget(tx, member.origin)
+    leave(tx, member.origin)
     return Retired(member, blocks)
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from node import clock
 from node.cli.desk import Desk, reading, writing
+from node.cli.forks import fork_line
 from node.cli.options import as_json
 from node.cli.output import answer
 from node.cli.sentences import when_text
@@ -20,10 +21,11 @@ from node.health import read_heartbeat
 from node.language import _, ngettext
 from node.ledger import read
 from node.ledger.names import node_id
-from node.ledger.read.members import the_one_named
+from node.ledger.read.forks import OPEN, uncounted_branches
+from node.ledger.read.members import our_retirement, the_one_named
 from node.ledger.read.peers import PeerRow, SeenBy, peers, seen_by
 from node.ledger.refusals import Refusal, refusals
-from node.tui.sharing import peers_now
+from node.tui.sharing import peers_now, refusal_texts, retirement_text
 from node.tui.text import age_text
 
 SYNC_REQUEST = "sync"
@@ -77,6 +79,7 @@ class PeersAnswer(msgspec.Struct, frozen=True, kw_only=True):
     other_count: int
     is_pending: bool
     refused: list[RefusalAnswer]
+    retired: str | None
     unknown_fact_count: int
 
 
@@ -96,6 +99,8 @@ def peers_verb(desk: Desk) -> None:
     """Print what is known of the other markets."""
     with reading(desk) as connection:
         rows, live = peers_now(connection, desk.places, clock.now())
+        retirement = our_retirement(connection)
+        uncounted = uncounted_branches(connection)
         seen, refused, unknown = seen_by(connection), refusals(connection), read.unknown_count(connection)
     reasons = {} if live is None else {link.name: link.reason for link in live.links if not link.is_up}
     value = PeersAnswer(
@@ -104,14 +109,17 @@ def peers_verb(desk: Desk) -> None:
         other_count=seen.of,
         is_pending=seen.is_pending,
         refused=[_refusal_answer(row) for row in refused],
+        retired=None if retirement is None else retirement_text(retirement),
         unknown_fact_count=unknown,
     )
     lines = [peer_line(row, reasons.get(row.node_id, "")) for row in rows] or [
         _("No other market yet. Pair one with: larder pair card")
     ]
+    lines += refusal_texts(rows, live) if retirement is None else [retirement_text(retirement)]
     if seen.of:
         lines.append(_seen_line(seen))
     lines += [_refusal_line(row, rows) for row in refused]
+    lines += [fork_line(branch) for branch in uncounted if branch.state == OPEN]
     if unknown:
         words = ngettext(
             "{count} fact from newer software is not understood",
@@ -142,7 +150,16 @@ def sync_verb(desk: Desk) -> None:
         line = _("asked: {answer}").format(answer=said)
         with writing(desk) as market:
             market.act("sync", lambda tx, _who: drop(tx, asked))
-    answer(desk, SyncAnswer(is_asked=True, node="here", answer=said), [line])
+    answer(desk, SyncAnswer(is_asked=True, node="here", answer=said), [line, *_not_let_in(desk)])
+
+
+def _not_let_in(desk: Desk) -> list[str]:
+    """Say why nothing is exchanged where this market was, or may have been, retired."""
+    with reading(desk) as connection:
+        retirement = our_retirement(connection)
+        if retirement is not None:
+            return [retirement_text(retirement)]
+        return refusal_texts(*peers_now(connection, desk.places, clock.now()))
 
 
 def known_peer(connection: sqlite3.Connection, moment: Moment, name: str) -> PeerRow | None:

@@ -319,7 +319,7 @@ class _Session:
         if rows != self._peer_rows:
             self._peer_rows = rows
             write_rights(self._places, self._reader)
-            links.follow(paired_rows(self._reader))
+            links.follow(paired_rows(self._reader), is_expecting=bool(self._farewell.retired))
         if self._asked.look(self._reader, clock.monotonic_s()):
             links.retry_now()
             self._feed(fx.SyncAsked())

@@ -94,10 +94,11 @@ class Links:
         self._made_for: dict[str, PairedRow] = {}
         self._unusable: dict[str, str] = {}
 
-    def follow(self, rows: list[PairedRow]) -> None:
+    def follow(self, rows: list[PairedRow], *, is_expecting: bool = False) -> None:
         """Open and close connections so that they are those of the markets paired now.
 
-        A market without any pair has nobody to talk to, so its own broker is not even tried.
+        A market without any pair has nobody to talk to, so its own broker is not even tried; unless `is_expecting`
+        somebody who was retired and is to be told.
         """
         wanted = {node_id(row.origin): row for row in rows}
         changed = [name for name, row in self._made_for.items() if not _is_same(row, wanted.get(name))]
@@ -108,9 +109,10 @@ class Links:
         for name, row in wanted.items():
             if name not in self._links:
                 self._open_peer(name, row)
-        if wanted and OWN not in self._links:
+        is_needed = bool(wanted) or is_expecting
+        if is_needed and OWN not in self._links:
             self._open_own()
-        elif not wanted:
+        elif not is_needed:
             self._close(OWN)
 
     def publish(self, topic: str, payload: bytes, *, qos: int, is_retained: bool) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from node.actions.requests import answered
 from node.clock import Moment
 from node.ledger import read
+from node.ledger.read.members import OurRetirement, our_retirement
 from node.ledger.read.peers import PeerRow, SeenBy
 from node.ledger.refusals import refusals
 from node.places import Places
@@ -36,6 +37,7 @@ class PeersView:
     answer: str | None
     live: SyncHealth | None
     read_at_ms: int  # CLOCK_BOOTTIME
+    retirement: OurRetirement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ def peers_view(connection: sqlite3.Connection, places: Places, moment: Moment, a
         answered(connection, asked) if asked is not None else None,
         live,
         moment.boottime_ms,
+        our_retirement(connection),
     )
 
 

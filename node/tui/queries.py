@@ -20,7 +20,7 @@ from node.domain.gtin import read_code
 from node.domain.lots import Dot, Lot
 from node.health import read_heartbeat
 from node.ledger import read
-from node.ledger.read.members import members
+from node.ledger.read.members import OurRetirement, members, our_retirement
 from node.ledger.refusals import refusals
 from node.places import Places
 from node.tui.sharing import sharing
@@ -66,6 +66,7 @@ class HomeView:
     transfers: tuple[read.TransferRow, ...]
     refused: int
     unknown: int
+    retirement: OurRetirement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,7 @@ def home_view(connection: sqlite3.Connection, moment: Moment) -> HomeView:
         tuple(read.transfers(connection, open_only=True, limit=TRANSFERS_MAX)),
         sum(row.count for row in refusals(connection) if abs(moment.wall_ms - row.last_ms) <= REFUSED_WITHIN_MS),
         read.unknown_count(connection),
+        our_retirement(connection),
     )
 
 

@@ -7,15 +7,18 @@ markets have the same facts, since nobody can know that.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from node.clock import ClockQuality, Moment
 from node.language import N_, _
+from node.ledger.read.members import OurRetirement
 from node.ledger.read.outbox import confirmed_blocks, outbox_count, own_stream
 from node.ledger.read.peers import PeerRow, SeenBy, peers
 from node.places import Places
 from node.planner.central.health import PlannerHealth, read_planner_health
-from node.sync.health import HeardRow, SyncHealth, read_sync
+from node.sync.health import LOGIN_REFUSED, HeardRow, SyncHealth, read_sync
 from node.tui.text import age_text
 
 # Hearing a peer is kept once a minute while nothing changes; two of these intervals without a word read as away.
@@ -134,6 +137,24 @@ def clock_text(peer: PeerRow) -> str:
     """Say what a market's clock says of itself."""
     word = _CLOCK_WORDS[peer.clock]
     return _(word) if word != "?" else word
+
+
+def retirement_text(retirement: OurRetirement) -> str:
+    """Say that this market was retired, by whom and, where that market's clock could say, on which day."""
+    if retirement.clock is ClockQuality.NOT_SET:
+        return _("This market was retired from the group by {name}. All work here goes on.").format(
+            name=retirement.by_name
+        )
+    return _("This market was retired from the group on {date} by {name}. All work here goes on.").format(
+        date=datetime.fromtimestamp(retirement.wall_ms / 1000).date().isoformat(), name=retirement.by_name
+    )
+
+
+def refusal_texts(rows: Iterable[PeerRow], live: SyncHealth | None) -> list[str]:
+    """Say which markets do not let this one in: a retired market that was not told so yet sees nothing else."""
+    refusing = {link.name for link in live.links if not link.is_up and link.reason == LOGIN_REFUSED} if live else set()
+    words = _("{name} refuses this market: it may have been retired. Ask its staff, or pair again.")
+    return [words.format(name=row.name) for row in rows if row.node_id in refusing]
 
 
 def blocks_text(count: int | None) -> str:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from node.clock import ClockQuality
 from node.errors import N_, Refused
+from node.ledger.block import read_frame
 from node.ledger.names import node_id
 from node.ledger.roster import load_roster, retired_members
 from node.text import safe_text
@@ -17,6 +19,15 @@ NAME_CELLS_MAX = 60
 # A prefix of a node id shorter than this names nobody: it would too often be a word.
 NODE_ID_PREFIX_MIN = 4
 _IDS_SAID_MAX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class OurRetirement:
+    """By whom this market was retired (safe to draw), and when by that market's clock, which is as good as `clock`."""
+
+    by_name: str
+    wall_ms: int
+    clock: ClockQuality
 
 
 class Named(Protocol):
@@ -83,6 +94,20 @@ def the_one_named(markets: Sequence[Market], text: str) -> Market | None:
             ids=", ".join(market.node_id for market in found[:_IDS_SAID_MAX]),
         )
     return found[0] if found else None
+
+
+def our_retirement(connection: sqlite3.Connection) -> OurRetirement | None:
+    """Return who retired this market and when, None where no such block is here."""
+    row = connection.execute(
+        "SELECT b.frame FROM writer w JOIN retirement r ON r.member = w.origin"
+        " JOIN block b ON b.stream = r.stream AND r.seq BETWEEN b.first_seq AND b.first_seq + b.event_count - 1"
+        " WHERE w.id = 1 ORDER BY r.seq LIMIT 1"
+    ).fetchone()
+    if row is None:
+        return None
+    header = read_frame(row[0]).header
+    name = connection.execute("SELECT name FROM member WHERE origin = ?", (header.origin,)).fetchone()
+    return OurRetirement(_shown(name[0] if name else ""), header.hlc_base, ClockQuality(header.clock))
 
 
 def member_keys(connection: sqlite3.Connection) -> dict[bytes, bytes]:

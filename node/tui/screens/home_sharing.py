@@ -12,7 +12,7 @@ from node.ledger.read.transfers import WAY_IN
 from node.text import safe_text
 from node.tui.queries import HomeView
 from node.tui.sentences import NAME_CELLS, quantity_text
-from node.tui.sharing import heard_text, is_here, peer_state
+from node.tui.sharing import heard_text, is_here, peer_state, retirement_text
 from node.tui.status import Status
 from node.tui.steps import ACCEPT, BOOK, SEND, steps_of
 from node.tui.text import column, time_of_day
@@ -35,7 +35,8 @@ class NowLine:
 
 def sharing_notices(view: HomeView, status: Status, moment: Moment) -> list[NowLine]:
     """Return what a person should know or answer: hand-overs, the planner, what was refused or not understood."""
-    lines = _waiting(view)
+    lines = [] if view.retirement is None else [NowLine("peers", _("NOTICE"), retirement_text(view.retirement))]
+    lines += _waiting(view)
     planner = status.sharing.planner
     if planner.resting == "acknowledge":
         words = _("The central planner proposed what somebody here cannot eat; it is not asked. F6, k when seen.")

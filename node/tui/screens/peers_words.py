@@ -16,7 +16,7 @@ from node.text import safe_text
 from node.tui.handing import PEER_CELLS
 from node.tui.peer_queries import PeersView, SpareView
 from node.tui.sentences import NAME_CELLS, quantity_text
-from node.tui.sharing import blocks_text, clock_text, heard_text, peer_state
+from node.tui.sharing import blocks_text, clock_text, heard_text, peer_state, refusal_texts, retirement_text
 from node.tui.text import age_text, both_ends, temperature_text
 from node.tui.widgets.marked_table import Row
 
@@ -111,7 +111,10 @@ def spare_lines(view: SpareView, name: str, later_s: float, width: int) -> list[
 
 def trouble_lines(view: PeersView) -> list[str]:
     """Return what a person should know about what came from outside, empty where there is nothing."""
-    lines = []
+    if view.retirement is not None:
+        lines = [f"! {retirement_text(view.retirement)}"]
+    else:
+        lines = [f"! {words}" for words in refusal_texts(view.peers, view.live)]
     for link in view.live.links if view.live is not None else []:
         if not link.is_up and link.name == OWN_BROKER:
             words = _("! the broker of this market ({address}) is away: {reason}")

@@ -111,11 +111,31 @@ def test_what_arrives_is_exactly_what_the_table_says_for_every_topic_and_every_u
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_retired_market_may_say_that_it_is_there_and_hears_only_what_is_for_it(places: Places, kind: str) -> None:
+    peer, retired = pair(places), pair(places)
+    retire(places, retired)
+    owner, group = who(places)
+    root = topic_root(group)
+    for_it = f"{root}give/{owner}/{retired.node_id}"
+    with a_broker(places, kind) as broker, ExitStack() as stack:
+        own, heard = stack.enter_context(connected(broker, own_login(places, owner)))
+        gone, told = stack.enter_context(connected(broker, Login(retired.node_id, retired.secret)))
+        for topic in (f"{root}head/{owner}", f"{root}blk/{owner}", f"{root}give/{owner}/{peer.node_id}", for_it):
+            own.publish(topic, b"word", qos=0, is_retained=False)
+        for topic in (f"blk/{retired.node_id}", f"pull/{retired.node_id}/any", f"head/{retired.node_id}"):
+            gone.publish(root + topic, b"there", qos=0, is_retained=False)
+        wait_until(lambda: any(message.topic == for_it for message in told.received), "the word")
+        wait_until(lambda: any(message.payload == b"there" for message in heard.received), "that it is there")
+        assert [message.topic for message in told.received] == [for_it]
+        said = [message.topic for message in heard.received if message.payload == b"there"]
+    assert said == [f"{root}head/{retired.node_id}"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_strangers_wrong_passwords_and_markets_that_are_not_paired_any_more_are_not_let_in(
     places: Places, kind: str
 ) -> None:
-    peer, gone, retired = pair(places), pair(places, is_active=False), pair(places)
-    retire(places, retired)
+    peer, gone = pair(places), pair(places, is_active=False)
     with a_broker(places, kind) as broker:
         remembered = Remembered()
         logins = (
@@ -124,7 +144,6 @@ def test_strangers_wrong_passwords_and_markets_that_are_not_paired_any_more_are_
             Login(peer.node_id, "wrong"),
             Login(peer.node_id, ""),
             Login(gone.node_id, gone.secret),
-            Login(retired.node_id, retired.secret),
         )
         links = [a_link(login, [Address("127.0.0.1", broker.port)], remembered) for login in logins]
         for link in links:

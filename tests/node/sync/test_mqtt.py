@@ -16,7 +16,8 @@ from node.places import Places
 from node.sync import mqtt
 from node.sync.certificates import ensure_certificate
 from node.sync.effects import LinkDown, LinkUp
-from node.sync.mqtt import LOGIN_REFUSED, MESSAGES_QUEUED_MAX, Address, Login, Will
+from node.sync.health import LOGIN_REFUSED
+from node.sync.mqtt import MESSAGES_QUEUED_MAX, Address, Login, Will
 from node.sync.rights import topic_root
 from tests.node.builders import a_market_folder
 from tests.node.sync.brokers import KINDS, Paired, RunningBroker, a_broker, a_paired_market, free_ports, wait_until, who
