@@ -59,6 +59,7 @@ VERBS = {
     "peers": N_("Every other market: heard when, behind by how much."),
     "sync": N_("Ask larder-node to exchange facts now."),
     "log": N_("The last facts of all markets."),
+    "forks": N_("Facts not counted, since a log was written twice; settle our own."),
     "verify": N_("Check the whole log."),
     "rebuild": N_("Make every table again from the log."),
     "tui": N_("Open the terminal screen."),
@@ -186,6 +187,8 @@ def load(verb: str) -> click.Command:
             from node.cli import cold as room
         case "pair":
             from node.cli import pairing as room
+        case "forks":
+            from node.cli import forks as room
         case "log":
             from node.cli import log as room
         case "tui":

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
 from node.errors import N_, RemoteFault
-from node.ledger.codec import BODY_STORED_BYTES_MAX, EVENTS_PER_BLOCK_MAX
+from node.ledger.codec import BODY_STORED_BYTES_MAX, EVENTS_PER_BLOCK_MAX, Body, decode_body
 from node.ledger.names import GROUP_BYTES
 
 MAGIC = b"L\x01"
@@ -136,3 +136,15 @@ def check_place(block: Block, *, blocks: int, events: int, head_hash: bytes) -> 
         raise BlockRefused("first event number")
     if block.header.prev != head_hash:
         raise BlockRefused("chain")
+
+
+def body_of(block: Block) -> Body:
+    """Return what stands in a block whose signature and hash were checked. Raises BodyRefused."""
+    header = block.header
+    return decode_body(
+        block.body,
+        stream=header.stream,
+        first_seq=header.first_seq,
+        count=header.event_count,
+        hlc_base=header.hlc_base,
+    )

@@ -14,8 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
-from node.ledger.block import NO_BLOCK_BEFORE, Block, read_frame
-from node.ledger.codec import decode_body
+from node.ledger.block import NO_BLOCK_BEFORE, Block, body_of, read_frame
 from node.ledger.roster import cutoff_hash
 from node.ledger.seal import store_block
 from node.ledger.streams import opening_of
@@ -335,12 +334,4 @@ def _put_aside(connection: sqlite3.Connection, block: Block) -> None:
 
 
 def _purpose_of(block: Block) -> int:
-    header = block.header
-    body = decode_body(
-        block.body,
-        stream=header.stream,
-        first_seq=header.first_seq,
-        count=header.event_count,
-        hlc_base=header.hlc_base,
-    )
-    return opening_of(body, header.origin, header.stream).purpose
+    return opening_of(body_of(block), block.header.origin, block.header.stream).purpose

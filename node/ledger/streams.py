@@ -14,8 +14,8 @@ from typing import NamedTuple
 from node import VERSION
 from node.domain.lots import Dot
 from node.domain.words import StreamPurpose, StreamReason
-from node.ledger.block import NO_BLOCK_BEFORE, Block, BlockRefused, read_frame
-from node.ledger.codec import Body, decode_body
+from node.ledger.block import NO_BLOCK_BEFORE, Block, BlockRefused, body_of, read_frame
+from node.ledger.codec import Body
 from node.ledger.events import Event, StreamHead, StreamOpened, StreamOpenedUnbound
 from node.ledger.names import NONCE_BYTES, stream_of
 
@@ -138,12 +138,4 @@ def unbound_streams(connection: sqlite3.Connection, us: bytes) -> list[bytes]:
 
 
 def _is_unbound(block: Block) -> bool:
-    header = block.header
-    body = decode_body(
-        block.body,
-        stream=header.stream,
-        first_seq=header.first_seq,
-        count=header.event_count,
-        hlc_base=header.hlc_base,
-    )
-    return isinstance(body.others[0].fact, StreamOpenedUnbound)
+    return isinstance(body_of(block).events[0].fact, StreamOpenedUnbound)
