@@ -12,6 +12,7 @@ from firmware_bridge.link.events import NATIVE
 from firmware_bridge.link.identity import uid_bytes
 from firmware_bridge.link.reconcile import Stored
 from firmware_bridge.link.sequence import MODULUS, record_uptime, unwrap_uptime
+from firmware_bridge.store.clock_map import ClockSample
 from firmware_bridge.store.descriptions import Description
 
 BOOT_NUMBERS = 1 << 16
@@ -58,11 +59,11 @@ class Boot:
 
 @dataclass(slots=True)
 class SampleSlot:
-    """The clock samples of one boot that compete for a place in the table."""
+    """The clock samples of one boot that compete for a place in the table. has_synced: one of a set clock is there."""
 
-    best: tuple[int, ...] | None = None
-    best_rtt_ms: int = 0
+    best: ClockSample | None = None
     slot: int | None = None
+    has_synced: bool = False
 
 
 @dataclass(slots=True)
@@ -79,6 +80,7 @@ class Board:
     current: Boot | None = None
     describe_from_seq: int = 0
     slot: SampleSlot = field(default_factory=SampleSlot)
+    hinted_at_ms: int | None = None  # CLOCK_BOOTTIME when the board last said what the time is
     protocol: str = NATIVE
 
     def stored(self, boot_number: int, now: HostNow) -> Stored | None:

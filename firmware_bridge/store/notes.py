@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from firmware_bridge.asks import Answer
+from firmware_bridge.store.clock_map import ClockHint
 
 ANSWERS_MAX = 1_000  # the newest; who asked has read the others long ago
 ERROR_ROWS_MAX = 4_096  # 64 ports of 64 kinds; more ports than that were never there at one time
@@ -22,6 +23,13 @@ def answer_rows(answer: Answer, wall_us: int) -> list[Statement]:
         ("insert into answer (ask_id, uid, op, status, detail, answered_us) values (?, ?, ?, ?, ?, ?)", values),
         ("delete from answer where answer <= (select max(answer) from answer) - ?", (ANSWERS_MAX,)),
     ]
+
+
+def hint_rows(device: int, uid: str, hint: ClockHint, host_boot_id: str) -> list[Statement]:
+    """Keep what a board says the time is; the newest of each board."""
+    values = (device, uid, hint.utc_us, hint.error_us, host_boot_id, hint.boottime_ms)
+    columns = "device, uid, utc_us, error_us, host_boot_id, boottime_ms"
+    return [(f"insert or replace into clock_hint ({columns}) values (?, ?, ?, ?, ?, ?)", values)]
 
 
 def error_rows(more: Mapping[tuple[str, str], int], wall_us: int) -> list[Statement]:

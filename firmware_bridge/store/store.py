@@ -22,7 +22,8 @@ from firmware_bridge.link.identity import uid_text
 from firmware_bridge.link.messages import Desc, Hello, Stat
 from firmware_bridge.link.reconcile import HOST_LOST, NOT_READ, POWER, GapFound, reconcile
 from firmware_bridge.link.sequence import MODULUS, distance
-from firmware_bridge.store.boards import BOOT_NUMBERS, SAMPLE_SLOT_MS, Board, Boot, SampleSlot, load_boards
+from firmware_bridge.store.boards import BOOT_NUMBERS, Board, Boot, SampleSlot, load_boards
+from firmware_bridge.store.clock_samples import take_sample
 from firmware_bridge.store.descriptions import Description, in_force
 from firmware_bridge.store.files import open_store, wal_bytes
 from firmware_bridge.store.quality import (
@@ -212,19 +213,8 @@ class Store:
         self._facts.append(("update device set desc_crc = ? where device = ?", (heard.desc_crc, board.device)))
 
     def uptime(self, uid: bytes, heard: UptimeHeard, now: HostNow) -> None:
-        """Take a clock sample in: the first of a boot at once, then the one of least round trip in an hour."""
-        board = self._boards[uid]
-        boot = board.current
-        assert boot is not None, "an uptime comes only after a HELLO was reconciled"
-        middle_ms = (heard.sent_at_ms + heard.heard_at_ms) // 2
-        rtt_ms = heard.heard_at_ms - heard.sent_at_ms
-        dev_ms = boot.uptime_ms(heard.now_ms, now)
-        boot.heard(dev_ms, now)
-        wall_us = now.wall_us - (now.boottime_ms - middle_ms) * 1000
-        sample = (boot.boot, dev_ms, now.host_boot_id, middle_ms, wall_us, int(now.is_clock_trusted), rtt_ms)
-        board.slot, due = _compete(board.slot, sample, rtt_ms, dev_ms // SAMPLE_SLOT_MS)
-        for each in due:
-            self._facts.append((_INSERT_SAMPLE, each))
+        """Take a clock sample in."""
+        self._facts += take_sample(self.conn, self._boards[uid], heard, now)
 
     def stat(self, uid: bytes, stat: Stat, port: str, now: HostNow) -> None:
         """Take a board's counters in; the newest ones are written when the hour's records are moved (`keep_stats`)."""
@@ -366,10 +356,6 @@ _INSERT_CHANNEL = (
     "insert or replace into channel (device, channel, from_boot, from_seq, kind, exp10, flags, lo, hi,"
     " period_ds, noise, unit, name) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_INSERT_SAMPLE = (
-    "insert or replace into clock_sample (boot, dev_ms, host_boot_id, boottime_ms, wall_us, is_synced, rtt_ms)"
-    " values (?, ?, ?, ?, ?, ?, ?)"
-)
 _UPSERT_STAT = (
     "insert or replace into link_stat (device, port, wall_us, rx_crc_err, retx, dropped, ring_used, vcc_mv,"
     " mcu_temp_c10) values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -388,17 +374,6 @@ def _row_of(boot: Boot) -> int:
 
 def _write_mark(conn: sqlite3.Connection, boot: int, next_seq: int) -> None:
     conn.execute("insert or replace into cursor_mark (boot, next_seq) values (?, ?)", (boot, next_seq))
-
-
-def _compete(slot: SampleSlot, sample: Row, rtt_ms: int, number: int) -> tuple[SampleSlot, list[Row]]:
-    """Return the slot after one more sample, and the samples whose place in the table is now decided."""
-    if slot.slot is None:
-        return SampleSlot(None, 0, number), [sample]
-    if number == slot.slot:
-        is_better = slot.best is None or rtt_ms < slot.best_rtt_ms
-        return (SampleSlot(sample, rtt_ms, number) if is_better else slot), []
-    due = [] if slot.best is None else [slot.best]
-    return SampleSlot(sample, rtt_ms, number), due
 
 
 def _as_version(desc: Desc, from_boot: int, from_seq: int) -> Description:
