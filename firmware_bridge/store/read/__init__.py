@@ -7,6 +7,7 @@ while the bridge is stopped. Owns invariant 5 for what leaves the bridge. LINK s
 from firmware_bridge.clock import HostNow
 from firmware_bridge.store.quality import GOOD, SUSPECT
 from firmware_bridge.store.read.asked import AskAnswered, answer_to
+from firmware_bridge.store.read.board_clock import BoardTime, board_time
 from firmware_bridge.store.read.devices import devices, error_counts, settings
 from firmware_bridge.store.read.opening import TelemetryUnreadable, open_telemetry
 from firmware_bridge.store.read.summaries import Summary, summaries
@@ -32,6 +33,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "SUSPECT",
     "AskAnswered",
+    "BoardTime",
     "Channel",
     "Counts",
     "Device",
@@ -49,6 +51,7 @@ __all__ = [
     "TelemetryUnreadable",
     "Wanted",
     "answer_to",
+    "board_time",
     "channels",
     "counts",
     "devices",

@@ -4,7 +4,6 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -292,7 +291,7 @@ def test_an_age_comes_from_the_uptime_of_this_computer_while_it_runs(store: Stor
     dated(store, START, 10_000, rtt_ms=0)
     store.records(UID, arrived(0, 4000), START)
     store.commit()
-    jumped = replace(later(7000), wall_us=later(7000).wall_us + 86_400_000_000)
+    jumped = later(7000)._replace(wall_us=later(7000).wall_us + 86_400_000_000)
     (reading,) = readings_of(path, jumped)
     assert (reading.age_ms, reading.is_age_estimated) == (7000, False)
     (restarted,) = readings_of(path, HostNow(NEXT_BOOT_ID, 5, START.wall_us + 9_000_000))
@@ -327,9 +326,9 @@ def test_a_clock_that_is_set_later_dates_the_whole_boot_backwards(store: Store, 
         pass
     wrong = readings_of(path, START, limit=1)[0]
     assert wrong.time_quality == "estimated"
-    set_right = replace(later(HOUR_MS, is_clock_trusted=True), wall_us=later(HOUR_MS).wall_us + 10**12)
+    set_right = later(HOUR_MS, is_clock_trusted=True)._replace(wall_us=later(HOUR_MS).wall_us + 10**12)
     dated(store, set_right, 10_000 + HOUR_MS, rtt_ms=0)
-    dated(store, replace(set_right, boottime_ms=set_right.boottime_ms + HOUR_MS), 10_000 + 2 * HOUR_MS, rtt_ms=0)
+    dated(store, set_right._replace(boottime_ms=set_right.boottime_ms + HOUR_MS), 10_000 + 2 * HOUR_MS, rtt_ms=0)
     store.commit()
     while moves.date_some(store.conn):
         pass
