@@ -114,7 +114,7 @@ def _asked(
     if "item.allergens_weaker" not in yes:
         raise NeedsYes(
             "item.allergens_weaker",
-            N_("{allergens} no longer counts for {item}, as declared by {markets}."),
+            N_("No longer counted for {item}: {allergens}, declared by {markets}."),
             N_("Say yes only with the label in your hand. Your name and your reason are kept."),
             allergens=allergens,
             item=found.name,

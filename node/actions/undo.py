@@ -49,10 +49,22 @@ PLAN_HINTS = {
     "withdraw": N_("Accept a plan again with: larder plan --accept"),
     "cook": N_("Correct the stock: larder count for what is left, larder receive for what was not used."),
 }
-_PLAN_KEPT = {
+# What people decided about an item or a lot: it moved no goods, and it is taken back by deciding again.
+DECISION_HINTS = {
+    "lift": N_("Put the lot on hold again with: larder hold back"),
+    "hold": N_("Lift the hold again with: larder hold lift"),
+    "declare": N_("Declare it again with: larder item allergens"),
+    "rename": N_("Rename it again with: larder item rename"),
+}
+_KEPT = {
+    "lift": N_("the hold lifted since then stays lifted; put it back with: larder hold back"),
+    "hold": N_("the lot put on hold since then stays so; lift it with: larder hold lift"),
+    "declare": N_("the allergens declared since then stay; declare again with: larder item allergens"),
+    "rename": N_("the name given since then stays; rename again with: larder item rename"),
     "accept": N_("the plan accepted since then stays; take it back with: larder plan --withdraw"),
     "withdraw": N_("the plan withdrawn since then stays so; accept one again with: larder plan --accept"),
 }
+_LOOKED_AT = (*UNDOABLE_VERBS, *HAND_OVER_HINTS, *DECISION_HINTS, "cook")
 _SAFETY_REASONS = frozenset({DiscardReason.USE_BY, DiscardReason.COLD_CHAIN, DiscardReason.RECALL})
 
 
@@ -122,17 +134,17 @@ def _target(connection: sqlite3.Connection, who: int, target: bytes | None) -> t
                 return action, ""
         raise _nothing()
     passed: DoneAction | None = None
-    for action in last_actions(connection, who, UNDO_ACTIONS_MAX, verbs=(*UNDOABLE_VERBS, *HAND_OVER_HINTS, "cook")):
-        if action.verb in _PLAN_KEPT and transfer_of_event(connection, action.first) is None:
+    for action in last_actions(connection, who, UNDO_ACTIONS_MAX, verbs=_LOOKED_AT):
+        if action.verb in _KEPT and transfer_of_event(connection, action.first) is None:
             # It moved no goods, so what was done before it is still the last thing on the shelves.
             passed = passed or action
             continue
         # Silently taking back what was done before it would undo something nobody thinks of.
         _refuse_what_has_its_own_way_back(connection, action)
         if not action.is_undone:
-            return action, _(_PLAN_KEPT[passed.verb]) if passed else ""
+            return action, _(_KEPT[passed.verb]) if passed else ""
     if passed is not None:
-        raise _plan(passed)
+        raise _plan(passed) if passed.verb in PLAN_HINTS else _decision(passed)
     raise _nothing()
 
 
@@ -142,6 +154,8 @@ def _refuse_what_has_its_own_way_back(connection: sqlite3.Connection, action: Do
         raise _hand_over(action, row)
     if action.verb in PLAN_HINTS:
         raise _plan(action)
+    if action.verb in DECISION_HINTS:
+        raise _decision(action)
 
 
 def _nothing() -> Refused:
@@ -156,6 +170,14 @@ def _nothing() -> Refused:
 def _plan(action: DoneAction) -> Refused:
     return Refused(
         "undo.plan", N_("That was something done with a plan; undo does not take it back."), PLAN_HINTS[action.verb]
+    )
+
+
+def _decision(action: DoneAction) -> Refused:
+    return Refused(
+        "undo.decision",
+        N_("That was a decision about an item or a lot; undo does not take it back."),
+        DECISION_HINTS[action.verb],
     )
 
 

@@ -31,6 +31,20 @@ def test_an_item_is_renamed_and_the_log_says_so(shop: Places) -> None:
     assert refusal(shop, "item", "rename", MILK, "\x1b[2J")["error"] == "text.control"
 
 
+def test_undo_passes_over_a_decision_and_says_how_to_take_it_back(shop: Places) -> None:
+    lines(shop, "sell", MILK, "1")
+    named = answer(shop, "item", "rename", MILK, "Oat drink")
+    refused = refusal(shop, "undo", "--action", named["action_id"])
+    assert (refused["error"], refused["hint"]) == ("undo.decision", "Rename it again with: larder item rename")
+    undone = answer(shop, "undo")
+    assert (undone["verb"], undone["kept"]) == (
+        "sell",
+        "the name given since then stays; rename again with: larder item rename",
+    )
+    lines(shop, "undo")
+    assert refusal(shop, "undo")["error"] == "undo.decision"
+
+
 def test_what_is_here_undeclared_is_a_question_until_somebody_reads_the_label(shop: Places) -> None:
     (question,) = lines(shop, "item", "questions")
     assert question == (

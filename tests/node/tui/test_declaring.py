@@ -49,7 +49,7 @@ async def test_a_label_is_read_and_an_allergen_is_taken_off_only_with_a_reason(t
         await write(app, "new label")
         await press(app, "enter")
         await settled(app)
-        await shows(app, "nuts no longer counts for Milk 1 L, as declared by Harbour St.")
+        await shows(app, "No longer counted for Milk 1 L: nuts, declared by Harbour St.")
         assert rows(places, COUNTS) == [('["milk","nuts"]',)]
         await say_yes(app)
         await settled(app)
