@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import datetime
 
 import click
 import msgspec
@@ -17,6 +18,7 @@ from node.cli.output import answer
 from node.cli.sentences import lot_state, movement_line, name_text
 from node.cli.stock import NO_ITEMS, stock_line
 from node.clock import ClockQuality, Moment
+from node.cold.board_clock import BoardClock, board_clock
 from node.cold.watch import ColdView, cold_status
 from node.domain.lots import date_state
 from node.health import Heartbeat, read_heartbeat
@@ -106,6 +108,7 @@ class _Facts(msgspec.Struct, frozen=True):
     bridge: Heartbeat
     ledger: LedgerAnswer
     last: list[read.Movement]
+    board_clock: BoardClock | None
 
 
 @click.command("status", help=_("Show the market on one page, what needs a person first."))
@@ -136,6 +139,7 @@ def _facts(desk: Desk, connection: sqlite3.Connection, moment: Moment) -> _Facts
             read.sealed_count(connection), read.pending_count(connection), read.unknown_count(connection)
         ),
         last=read.movements(connection, limit=LAST_MAX),
+        board_clock=board_clock(desk.places, moment),
     )
 
 
@@ -166,6 +170,8 @@ def _lines(facts: _Facts) -> list[str]:
     lines = [_("market {name}").format(name=name_text(facts.market.name))]
     if facts.moment.quality is ClockQuality.NOT_SET:
         lines.append(_("clock not set: no use-by date is judged, selling asks for the label"))
+    if facts.board_clock is not None:
+        lines.append(_board_clock_line(facts.board_clock))
     lines += cold_lines(facts.cold)
     lines += _due_lines(facts)
     lines += [stock_line(row) for row in facts.low]
@@ -173,6 +179,16 @@ def _lines(facts: _Facts) -> list[str]:
     lines += [_process_line(_("node"), facts.node), _process_line(_("bridge"), facts.bridge)]
     lines.append(_ledger_line(facts.ledger))
     return [*lines, *(_("last: {what}").format(what=movement_line(movement)) for movement in facts.last)]
+
+
+def _board_clock_line(said: BoardClock) -> str:
+    about = datetime.fromtimestamp(said.wall_ms / 1000).strftime("%Y-%m-%d %H:%M")
+    template = ngettext(
+        "about {about} by the sensor board, give or take {count} second",
+        "about {about} by the sensor board, give or take {count} seconds",
+        said.error_s,
+    )
+    return template.format(about=about, count=said.error_s)
 
 
 def _due_lines(facts: _Facts) -> list[str]:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
+from firmware_bridge import clock as bridge_clock
+from firmware_bridge.store.clock_map import ClockHint
+from firmware_bridge.store.notes import hint_rows
+from firmware_bridge.store.store import Store
 from node.places import Places
 from tests.node.cli.verbs import answer, lines, refusal
 
@@ -33,3 +39,14 @@ def test_the_status_and_the_history_say_so_instead_of_a_time(harbour: Places) ->
     assert "clock not set: no use-by date is judged, selling asks for the label" in lines(harbour, "status")
     assert lines(harbour, "history") == ["received Milk (whole) 2 l, lot #1, by nobody named, clock not set"]
     assert answer(harbour, "status")["clock"] == "not_set"
+
+
+def test_a_sensor_board_that_kept_its_power_tells_about_what_time_it_is(harbour: Places) -> None:
+    harbour.telemetry_db.parent.mkdir(parents=True, exist_ok=True)
+    now = bridge_clock.now()
+    store = Store(harbour.telemetry_db, now)
+    at_us = int(datetime(2026, 11, 22, 14, 5).timestamp()) * 1_000_000
+    store.note(hint_rows(1, "01eeffc042000001", ClockHint(at_us, 2_500_000, now.boottime_ms), now.host_boot_id))
+    store.commit()
+    store.close()
+    assert "about 2026-11-22 14:05 by the sensor board, give or take 3 seconds" in lines(harbour, "status")
