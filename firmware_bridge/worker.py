@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from firmware_bridge.asks import BUSY, CMD_STATUSES, DONE, NO_ANSWER, NOT_LINKED, UNSUPPORTED, Answer, Ask
+from firmware_bridge.day_limit import ROWS_PER_DAY_MAX
 from firmware_bridge.exchange import Committed, Reply
 from firmware_bridge.language import _
 from firmware_bridge.link.events import (
@@ -130,7 +131,12 @@ class Worker(threading.Thread):
             frames_good=session.receiver.frames_good,
             frames_bad=dict(session.receiver.errors),
             records_waiting=session.records_waiting,
-            last_error=self._last_error,
+            last_error=self._too_much() if self._writer.is_too_much(self) else self._last_error,
+        )
+
+    def _too_much(self) -> str:
+        return _("The board sends more than {rows} readings a day: only the extremes of each minute are kept.").format(
+            rows=ROWS_PER_DAY_MAX
         )
 
     def run(self) -> None:

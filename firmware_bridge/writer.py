@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from firmware_bridge.asks import Answer
 from firmware_bridge.clock import HostNow
+from firmware_bridge.day_limit import DayLimit, pieces
 from firmware_bridge.exchange import Committed, Heard, Listener, Noted, Rejected
 from firmware_bridge.language import _
 from firmware_bridge.link.events import (
@@ -61,6 +62,7 @@ class Writer(threading.Thread):
         self._wakes_at_ms = 0  # when the thread looks by itself; only what is due before is worth waking it
         self._owners: dict[bytes, Listener] = {}
         self._uids: dict[Listener, bytes] = {}
+        self._limits: dict[bytes, DayLimit] = {}
         self._is_wanted = self._is_stopping = False
         self._flushes: list[threading.Event] = []
         self._retry_at_ms: int | None = None
@@ -132,6 +134,11 @@ class Writer(threading.Thread):
         """Note that a port lost its board, so that the board may appear on another port."""
         with self._changed:
             self._let_go(listener)
+
+    def is_too_much(self, listener: Listener) -> bool:
+        """Say whether the board on a port sends so much that only the extremes of each minute are kept."""
+        limit = self._limits.get(self._uids.get(listener, b""))
+        return limit is not None and limit.is_exceeded
 
     def flush(self, timeout_s: float) -> bool:
         """Commit all that was submitted before; returns whether that happened in time."""
@@ -231,7 +238,9 @@ class Writer(threading.Thread):
         elif uid is None:
             return  # the port was lost meanwhile; the board still holds what it sent
         elif isinstance(heard, RecordsArrived):
-            store.records(uid, heard, now)
+            limit = self._limits.setdefault(uid, DayLimit())
+            for piece in pieces(heard, limit.kept(heard.base_ms, heard.records, now.boottime_ms)):
+                store.records(uid, piece, now)
         elif isinstance(heard, DescriptionsHeard):
             store.descriptions(uid, heard)
         elif isinstance(heard, UptimeHeard):
