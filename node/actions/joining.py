@@ -15,7 +15,7 @@ from node.domain.lots import Dot
 from node.domain.words import StreamPurpose, StreamReason
 from node.errors import N_, Refused
 from node.ledger import chain
-from node.ledger.append import Appender, write_pending
+from node.ledger.append import Appender, clock_of, write_pending
 from node.ledger.block import Signer
 from node.ledger.card import Card
 from node.ledger.events import Fact, LotCarried, RegisterSet, RegisterValue
@@ -98,7 +98,7 @@ def open_stream(tx: Transaction, origin: bytes, last_hlc: int) -> None:
     )
     tx.connection.execute("UPDATE writer SET stream = ?, witness = ? WHERE id = 1", (writer.stream, writer.witness))
     write_pending(tx, opening)
-    fold(tx.connection, opening, member=origin, clock=int(tx.moment.quality))
+    fold(tx.connection, opening, member=origin, clock=clock_of(tx.moment, opening.hlc))
 
 
 def what_is_here(connection: sqlite3.Connection, us: bytes) -> list[Fact]:

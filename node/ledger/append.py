@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from node.clock import ClockQuality, Moment
 from node.domain.lots import Dot
 from node.domain.words import StreamPurpose, StreamReason
 from node.ledger.events import BY_VALUE, Event, Fact
@@ -14,6 +15,8 @@ from node.ledger.fold import fold
 from node.ledger.store import Transaction
 from node.ledger.streams import Writer, keep_roster_writer, load_roster_writer, load_writer, opened
 
+# As far as a clock value may be ahead of the wall clock and still be a time.
+AHEAD_MS_MAX = 60_000
 _ENCODER = msgspec.msgpack.Encoder()
 
 
@@ -65,14 +68,13 @@ class Appender:
 
     def _write(self, event: Event) -> None:
         write_pending(self._tx, event)
-        fold(self._tx.connection, event, member=self._writer.origin, clock=int(self._tx.moment.quality))
+        fold(self._tx.connection, event, member=self._writer.origin, clock=clock_of(self._tx.moment, event.hlc))
 
 
 def append_to_roster(tx: Transaction, fact: Fact, who: int) -> Event:
     """Append a fact to the roster stream of this node, a new one where the last may not go on."""
     writer = load_roster_writer(tx.connection)
     (origin,) = tx.connection.execute("SELECT origin FROM writer WHERE id = 1").fetchone()
-    clock = int(tx.moment.quality)
     if writer is None or writer.witness != tx.witness:
         writer, opening = opened(
             tx.connection,
@@ -84,11 +86,21 @@ def append_to_roster(tx: Transaction, fact: Fact, who: int) -> Event:
         )
         keep_roster_writer(tx.connection, writer.stream, tx.witness)
         write_pending(tx, opening)
-        fold(tx.connection, opening, member=origin, clock=clock)
+        fold(tx.connection, opening, member=origin, clock=clock_of(tx.moment, opening.hlc))
     event = Event(Dot(writer.stream, writer.next_seq), max(tx.moment.wall_ms, writer.hlc + 1), who, fact)
     write_pending(tx, event)
-    fold(tx.connection, event, member=origin, clock=clock)
+    fold(tx.connection, event, member=origin, clock=clock_of(tx.moment, event.hlc))
     return event
+
+
+def clock_of(moment: Moment, hlc: int) -> int:
+    """Return how good a fact's time is: as our clock, and not at all where its order has run ahead of that clock.
+
+    Order never goes back, so a clock that was once far ahead goes on dating facts after it was set right. A block has
+    room for one time; it keeps the order, and the flag says that it is no time.
+    """
+    is_ahead = hlc - moment.wall_ms > AHEAD_MS_MAX
+    return int(ClockQuality.NOT_SET if is_ahead else moment.quality)
 
 
 def write_pending(tx: Transaction, event: Event) -> None:
@@ -101,7 +113,7 @@ def write_pending(tx: Transaction, event: Event) -> None:
             known.type_id,
             known.version,
             event.hlc,
-            int(tx.moment.quality),
+            clock_of(tx.moment, event.hlc),
             event.who,
             _ENCODER.encode(event.fact),
         ),

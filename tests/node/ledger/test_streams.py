@@ -19,6 +19,9 @@ from node.ledger.streams import load_writer
 from node.places import Places
 from tests.node.builders import a_moment, a_received_lot, a_sale, an_item, an_open_market
 
+# Beyond the real clock of whoever runs this, since time that lies behind the log's is no time.
+DAYS_LATER_MS = 36_500 * 86_400_000
+
 
 def streams_of(store: MarketStore) -> list[bytes]:
     """The market streams of a node (its roster stream left out), in the order of their first event."""
@@ -105,7 +108,7 @@ def test_facts_written_under_another_quality_of_the_clock_share_no_block(
         key = load_key(Places(tmp_path).node_key)
         store.batch("seal", lambda tx: seal(tx, key, blocks_max=9))
         for quality in (ClockQuality.TRUSTED, ClockQuality.NOT_SET):
-            monkeypatch.setattr(clock, "now", lambda quality=quality: a_moment(quality=quality))
+            monkeypatch.setattr(clock, "now", lambda quality=quality: a_moment(quality=quality, later_ms=DAYS_LATER_MS))
             a_received_lot(store, item)
         blocks = store.batch("seal", lambda tx: seal(tx, key, blocks_max=9))
         assert [int(ClockQuality.TRUSTED), int(ClockQuality.NOT_SET)] == [block.header.clock for block in blocks]
