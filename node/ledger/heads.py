@@ -10,7 +10,7 @@ import sqlite3
 from typing import NamedTuple
 
 from node.domain.words import StreamPurpose
-from node.ledger.forks import tips_of_all
+from node.ledger.fork_exchange import tips_of_all
 
 
 class StreamState(NamedTuple):

@@ -22,6 +22,7 @@ from node.ledger.connection import is_of_the_disk
 from node.ledger.displaced import Displaced, say_again, take_displaced, take_lost
 from node.ledger.events import ForkSettled, MemberEnrolled, MemberRetired
 from node.ledger.fold import fold_unknown
+from node.ledger.fork_exchange import tips_of
 from node.ledger.heads import StreamState
 from node.ledger.keys import is_signed
 from node.ledger.retiring import cut_back, drop_strangers, keep_aside
@@ -352,7 +353,7 @@ class _Intake:
         if row is None:
             return StreamState(b"", False, 0, 0, NO_BLOCK_BEFORE)
         head = _Head(*row)
-        tips = forks.tips_of(self._connection, stream)
+        tips = tips_of(self._connection, stream)
         is_roster = head.purpose == StreamPurpose.ROSTER
         return StreamState(head.origin, is_roster, head.blocks, head.events, head.block_hash, tips)
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from node import VERSION, clock
 from node.actions.forks import note_forks
 from node.language import _
-from node.ledger.forks import frames_beyond, locator
+from node.ledger.fork_exchange import frames_beyond, locator
 from node.ledger.heads import BlockRange, StreamState, load_frames, stream_states
 from node.ledger.jobs import Jobs, Outcome
 from node.ledger.keys import is_signed, load_key

@@ -22,7 +22,8 @@ from node.ledger.block import (
     make_block,
     read_frame,
 )
-from node.ledger.forks import choose, number_of
+from node.ledger.fork_exchange import number_of
+from node.ledger.forks import choose
 from node.ledger.heads import BlockRange, StreamState
 from node.ledger.names import origin_of
 from node.sync.effects import Persisted

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from node.actions.keeping import open_market
-from node.ledger.forks import frames_beyond
+from node.ledger.fork_exchange import frames_beyond
 from node.ledger.heads import stream_states
 from node.places import Places
 from tests.node.builders import a_received_lot, an_item

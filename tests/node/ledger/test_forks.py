@@ -18,7 +18,8 @@ from node.ledger.append import Appender
 from node.ledger.block import read_frame
 from node.ledger.codec import decode_body
 from node.ledger.digest import state_digest
-from node.ledger.forks import BRANCHES_PER_STREAM_MAX, branches_of, choose, frames_beyond, locator
+from node.ledger.fork_exchange import frames_beyond, locator
+from node.ledger.forks import BRANCHES_PER_STREAM_MAX, branches_of, choose
 from node.ledger.heads import stream_states
 from node.ledger.read.members import members
 from node.ledger.store import Transaction
