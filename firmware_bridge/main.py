@@ -21,7 +21,14 @@ from firmware_bridge import clock
 from firmware_bridge.decimals import milli_from_text
 from firmware_bridge.errors import BridgeFault, LocalFault
 from firmware_bridge.language import _
-from firmware_bridge.settings import COMMIT_INTERVAL_S_MAX, COMMIT_INTERVAL_S_MIN, BridgeSettings, load_settings
+from firmware_bridge.settings import (
+    COMMIT_INTERVAL_S_MAX,
+    COMMIT_INTERVAL_S_MIN,
+    DATA_DEFAULT,
+    BridgeSettings,
+    load_settings,
+    settings_path,
+)
 from firmware_bridge.store.files import is_ready, make_folder, take_lock
 from firmware_bridge.store.protection import Bounds
 from firmware_bridge.store.room import Policy, Thinner
@@ -30,13 +37,29 @@ from firmware_bridge.supervisor import Adapter, Supervisor
 from firmware_bridge.urgency import AlarmBounds
 from firmware_bridge.writer import Writer
 
-DATA_VARIABLE, DATA_DEFAULT = "LARDER_DATA", "/var/lib/larder"
-SETTINGS_INSTALLED = Path("/etc/larder/larder.toml")  # of an installed node, whose data folder has none (OPS section 3)
+DATA_VARIABLE = "LARDER_DATA"
 UMASK = 0o007  # what the group shares, nobody else sees (OPS section 3)
 EXIT_REFUSED, EXIT_TRY_AGAIN = 1, 3
 
 
+class Program(click.Group):
+    """The bridge itself, and `ports` for a person; what the bridge does not need is loaded only for that."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
+        return ["ports"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        if cmd_name != "ports":
+            return None
+        from firmware_bridge.port_verbs.verbs import ports_group
+
+        return ports_group
+
+
 @click.command(
+    cls=Program,
+    invoke_without_command=True,
+    subcommand_metavar="[ports ...]",
     name="larder-bridge",
     help=_("Read the sensor boards on the serial ports and keep what they say in DIR/telemetry/telemetry.db."),
 )
@@ -66,14 +89,19 @@ EXIT_REFUSED, EXIT_TRY_AGAIN = 1, 3
     metavar="NAME=VALUE",
     help=_("Keep a value of the channel NAME at once when it is below VALUE; may be given again."),
 )
+@click.pass_context
 def command(
+    context: click.Context,
     data: Path,
     ports: tuple[str, ...],
     commit_interval_s: int | None,
     alarm_above: tuple[str, ...],
     alarm_below: tuple[str, ...],
 ) -> None:
-    """Run the bridge until SIGTERM or SIGINT."""
+    """Run the bridge until SIGTERM or SIGINT, unless something else is asked."""
+    if context.invoked_subcommand is not None:
+        context.obj = data
+        return
     above, below = _bounds(alarm_above, "--alarm-above"), _bounds(alarm_below, "--alarm-below")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -94,12 +122,6 @@ def command(
     except BridgeFault as fault:
         click.echo(f"{fault.message}\n{fault.hint}", err=True)
         sys.exit(EXIT_TRY_AGAIN if fault.is_transient else EXIT_REFUSED)
-
-
-def settings_path(data: Path) -> Path:
-    """Return where the settings of a data folder stand; those of an installed node stand in /etc/larder."""
-    own = data / "larder.toml"
-    return SETTINGS_INSTALLED if data == Path(DATA_DEFAULT) and not own.exists() else own
 
 
 def make_ready(data: Path, stopping: threading.Event) -> bool:

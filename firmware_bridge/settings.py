@@ -17,7 +17,10 @@ from firmware_bridge.errors import LocalFault
 from firmware_bridge.language import _
 from firmware_bridge.settings_lines import line_in_message, line_of
 
-PORTS_DEFAULT: Final = ("/dev/serial/by-id/*",)  # LINK section 4
+# LINK section 4; those that a rule of `larder ports assign` named come first, since they are named on purpose.
+PORTS_DEFAULT: Final = ("/dev/larder/*", "/dev/serial/by-id/*")
+DATA_DEFAULT = Path("/var/lib/larder")
+SETTINGS_INSTALLED = Path("/etc/larder/larder.toml")  # of an installed node, whose data folder has none (OPS section 3)
 SETTINGS_BYTES_MAX = 64 * 1024
 PATTERNS_MAX = 64  # as many as there may be ports (LINK section 4)
 TEXT_CHARS_MAX = 256  # a path or a pattern
@@ -103,6 +106,12 @@ class WrongSetting(ValueError):
     def __init__(self, reason: str, table: str, key: str = "", index: int = 0) -> None:
         super().__init__(reason)
         self.table, self.key, self.index = table, key, index
+
+
+def settings_path(data: Path) -> Path:
+    """Return where the settings of a data folder stand; those of an installed node stand in /etc/larder."""
+    own = data / "larder.toml"
+    return SETTINGS_INSTALLED if data == DATA_DEFAULT and not own.exists() else own
 
 
 def load_settings(path: Path) -> BridgeSettings:

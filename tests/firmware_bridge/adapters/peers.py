@@ -75,7 +75,7 @@ class ModbusStation:
     def __init__(
         self, name: Path, registers: dict[int, list[int]], *, noise: random.Random | None, echoes: bool
     ) -> None:
-        """registers: by station address, input and holding registers from 0 on."""
+        """registers: by station address, input registers from 0 on."""
         self.name = name
         self._far, self._server_end = os.openpty()
         self._cable = Cable(name)
@@ -97,9 +97,10 @@ class ModbusStation:
         devices = {}
         for unit, values in self._registers.items():
             block = ModbusSequentialDataBlock(1, values)
-            devices[unit] = ModbusDeviceContext(ir=block, hr=block)
+            devices[unit] = ModbusDeviceContext(ir=block, hr=ModbusSequentialDataBlock(1_000, [0]))
         context = ModbusServerContext(devices=devices, single=False)
-        self._server = ModbusSerialServer(context, port=os.ttyname(self._server_end), baudrate=9_600)
+        path = os.ttyname(self._server_end)
+        self._server = ModbusSerialServer(context, port=path, baudrate=9_600)
         serving = asyncio.ensure_future(self._server.serve_forever())
         await asyncio.sleep(0)
         self._loop.call_later(0.05, self._ready.set)
@@ -115,7 +116,8 @@ class ModbusStation:
                 data = os.read(near, READ_BYTES)
                 if self._echoes:
                     os.write(near, data)
-                os.write(far, data)
+                if data[0] in self._registers:  # pymodbus would refuse for a station that is not there
+                    os.write(far, data)
             if far in ready:
                 data = os.read(far, READ_BYTES)
                 if self._noise is not None:
