@@ -55,6 +55,7 @@ VERBS = {
     "history": N_("The last movements."),
     "par": N_("Set up to how much an item is refilled."),
     "cold": N_("Every fridge and freezer, worst first."),
+    "readings": N_("What the sensors said, as a list or as a file."),
     "pair": N_("Let another market in by cards; list, retire or forget one."),
     "peers": N_("Every other market: heard when, behind by how much."),
     "sync": N_("Ask larder-node to exchange facts now."),
@@ -185,6 +186,8 @@ def load(verb: str) -> click.Command:
             from node.cli import transfers as room
         case "cold":
             from node.cli import cold as room
+        case "readings":
+            from node.cli import readings as room
         case "pair":
             from node.cli import pairing as room
         case "forks":
