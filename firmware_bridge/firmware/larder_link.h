@@ -1,8 +1,8 @@
 /* larder_link.h: the board's side of Larder Link 1, in one header for any C99 or C++ compiler.
  *
  * It is not a sensor driver and not a port: readings come in by ll_put, bytes by ll_rx, bytes go out by ll_tx. It keeps
- * what the host has not committed, through resets where the memory lasts, and makes room by thinning, not by forgetting.
- * Owns, for boards, the promise of the link: a record leaves only after the host said that it is on disk.
+ * what the host has not committed, through resets where the memory lasts, and makes room by thinning, not by
+ * forgetting. Owns, for boards, the promise of the link: a record leaves only after the host said that it is on disk.
  *
  * Use: in one file of the program `#define LL_IMPLEMENTATION` before the include. No heap, no float, no recursion, no
  * operating system; of libc only memcpy. All state is in ll_ctx, so several may live side by side. Not re-entrant: an
@@ -56,14 +56,32 @@ enum { LL_OPEN = 1, LL_SHORT = 2, LL_CRC = 3, LL_POWER_ON_VALUE = 4, LL_STUCK = 
 #define LL_FAULT_STATUS(code) ((uint8_t)(LL_FAULT | (code) << 5))
 /* What a channel measures, its flags, and which value of two is the worse one that a merge keeps. */
 enum { LL_KIND_OTHER, LL_TEMPERATURE, LL_HUMIDITY, LL_WEIGHT, LL_DOOR, LL_VOLTAGE, LL_COUNT };
-enum { LL_EVENT = 1, LL_CUMULATIVE = 2, LL_KEEP_HIGHEST = 0, LL_KEEP_LOWEST = 4, LL_KEEP_LATEST = 8, LL_KEEP_FARTHEST = 12 };
+enum {
+    LL_EVENT = 1,
+    LL_CUMULATIVE = 2,
+    LL_KEEP_HIGHEST = 0,
+    LL_KEEP_LOWEST = 4,
+    LL_KEEP_LATEST = 8,
+    LL_KEEP_FARTHEST = 12
+};
 /* Why the board started. */
 enum { LL_BY_POWER = 1, LL_BY_PIN = 2, LL_BY_WATCHDOG = 3, LL_BY_BROWN_OUT = 4, LL_BY_SOFTWARE = 5, LL_BY_COMMAND = 6 };
 /* What the host may ask, and what the board answers. */
 enum { LL_TARE = 1, LL_SET_PERIOD = 2, LL_SEND_DESC = 3, LL_BLINK = 4, LL_REBOOT = 5 };
 enum { LL_DONE = 0, LL_UNKNOWN_OP = 1, LL_BAD_ARGS = 2, LL_BUSY = 3, LL_FAILED = 4 };
 /* Why a segment was refused (ll_ctx.refused_for). */
-enum { LL_NO_REASON, LL_OVERSIZE, LL_BAD_COBS, LL_TOO_SHORT, LL_BAD_CRC, LL_VERSION, LL_TYPE, LL_DIRECTION, LL_LENGTH, LL_FIELD };
+enum {
+    LL_NO_REASON,
+    LL_OVERSIZE,
+    LL_BAD_COBS,
+    LL_TOO_SHORT,
+    LL_BAD_CRC,
+    LL_VERSION,
+    LL_TYPE,
+    LL_DIRECTION,
+    LL_LENGTH,
+    LL_FIELD
+};
 
 /* One reading. ms: uptime of its boot modulo 2^32; value in raw units of its channel. */
 typedef struct {
@@ -97,11 +115,16 @@ typedef struct {
     uint8_t sum[4]; /* lo + hi, twice the middle; not sent */
 } ll_channel;
 
-/* Value in unit = value * 10^exp10; physical range lo..hi and noise (one sigma) in raw values; period in 0.1 s, for events
- * the heartbeat. unit is a SenML name; text is printable ASCII. Values and range stay within +-2^29, so that the farther of
- * two values can be told in 32 bits. */
-#define LL_CHANNEL(kind, exp10, flags, lo, hi, period_ds, noise, unit, name) \
-    {(kind), (uint8_t)(exp10), (flags), {LL_4(lo)}, {LL_4(hi)}, {LL_2(period_ds)}, {LL_2(noise)}, unit, name, {LL_4((lo) + (hi))}}
+/* Value in unit = value * 10^exp10; physical range lo..hi and noise (one sigma) in raw values; period in 0.1 s, for
+ * events the heartbeat. unit is a SenML name; text is printable ASCII. Values and range stay within +-2^29, so that the
+ * farther of two values can be told in 32 bits. */
+#define LL_CHANNEL(kind, exp10, flags, lo, hi, period_ds, noise, unit, name)                                           \
+    {                                                                                                                  \
+        (kind), (uint8_t)(exp10), (flags), {LL_4(lo)}, {LL_4(hi)}, {LL_2(period_ds)}, {LL_2(noise)}, unit, name,       \
+        {                                                                                                              \
+            LL_4((lo) + (hi))                                                                                          \
+        }                                                                                                              \
+    }
 #define LL_BYTE(v, bits) (uint8_t)((uint32_t)(v) >> (bits) & 255U)
 #define LL_2(v) LL_BYTE(v, 0), LL_BYTE(v, 8)
 #define LL_4(v) LL_2(v), LL_BYTE(v, 16), LL_BYTE(v, 24)
@@ -121,7 +144,8 @@ typedef struct {
 #define LL_HEARD_MAX 27                                      /* the longest message of a host */
 
 /* Everything a board remembers. Put it where a reset does not clear it (section .noinit): ring, before and records are
- * then found again. `before` is the ring one step earlier: a reset in the middle of a step finds one of the two whole. */
+ * then found again. `before` is the ring one step earlier: a reset in the middle of a step finds one of the two whole.
+ */
 typedef struct {
     ll_control ring;
     const ll_config *cfg;
@@ -155,10 +179,11 @@ uint8_t ll_poll(ll_ctx *c, uint32_t ms);
 
 /* What the program supplies. ll_tx: write n bytes; may block, must not call back. */
 void ll_tx(void *user, const uint8_t *bytes, uint16_t n);
-/* With LL_HAS_CMD: do what the host asks and return LL_DONE or why not. LL_REBOOT is asked after its answer was written. */
+/* With LL_HAS_CMD: do what the host asks and return LL_DONE or why not. LL_REBOOT is asked after its answer was
+ * written. */
 uint8_t ll_cmd(void *user, uint8_t op, const uint8_t *args);
-/* With LL_HAS_SAVE: ring or records changed. A board that copies them to memory that lasts (FRAM), and back before ll_init,
- * keeps them through a loss of power too. */
+/* With LL_HAS_SAVE: ring or records changed. A board that copies them to memory that lasts (FRAM), and back before
+ * ll_init, keeps them through a loss of power too. */
 void ll_save(void *user);
 
 #ifdef __cplusplus
@@ -176,7 +201,7 @@ extern "C" {
 #define LL_MAGIC (0x334C4C00UL + LL_RING) /* begins the CRC of the ring: one of another size is another ring */
 #define LL_NEWEST_KEPT 8                  /* records at the head that are never merged */
 #define LL_ENOUGH (LL_RING / 8)           /* door edges merge only when the rest frees less than this */
-#define LL_WINDOW 116 /* records on their way beyond what has arrived */
+#define LL_WINDOW 116                     /* records on their way beyond what has arrived */
 #define LL_RTO_START 250U
 #define LL_RTO_MIN 60U
 #define LL_RTO_MAX 4000U
@@ -218,7 +243,10 @@ static const uint32_t ll_crc_table[16] LL_FLASH = {
     0x00000000UL, 0x1DB71064UL, 0x3B6E20C8UL, 0x26D930ACUL, 0x76DC4190UL, 0x6B6B51F4UL, 0x4DB26158UL, 0x5005713CUL,
     0xEDB88320UL, 0xF00F9344UL, 0xD6D6A3E8UL, 0xCB61B38CUL, 0x9B64C2B0UL, 0x86D3D2D4UL, 0xA00AE278UL, 0xBDBDF21CUL};
 
-LL_APART static uint32_t ll_crc_half(uint32_t crc) { return (crc >> 4) ^ LL_FLASH_U32(&ll_crc_table[(uint8_t)crc & 15]); }
+LL_APART static uint32_t ll_crc_half(uint32_t crc)
+{
+    return (crc >> 4) ^ LL_FLASH_U32(&ll_crc_table[(uint8_t)crc & 15]);
+}
 
 /* Go on with a CRC-32 that began with 0; several stretches add up to that of all of them. */
 LL_APART static uint32_t ll_crc(uint32_t crc, const uint8_t *bytes, uint8_t n)
@@ -409,7 +437,10 @@ LL_APART static void ll_begin_boot(ll_ctx *c, uint8_t type)
 }
 
 /* Add the bytes written so far to a check sum. */
-LL_APART static uint32_t ll_sum(const ll_ctx *c, uint32_t crc) { return ll_crc(crc, c->frame + 2, (uint8_t)(c->at - c->frame - 2)); }
+LL_APART static uint32_t ll_sum(const ll_ctx *c, uint32_t crc)
+{
+    return ll_crc(crc, c->frame + 2, (uint8_t)(c->at - c->frame - 2));
+}
 
 /* Close the message with its check sum, make it COBS where it lies (it fits one block), and write it. */
 LL_APART static void ll_end(ll_ctx *c)
@@ -560,8 +591,12 @@ LL_APART static void ll_go_back(ll_ctx *c)
     c->waiting_at = (uint16_t)c->now;
 }
 
-/* Whether so many ms have passed since one of our times. The low half will do: the loop looks at least once a second. */
-LL_APART static uint8_t ll_has_passed(const ll_ctx *c, uint16_t at, uint16_t ms) { return (uint16_t)((uint16_t)c->now - at) >= ms; }
+/* Whether so many ms have passed since one of our times. The low half will do: the loop looks at least once a second.
+ */
+LL_APART static uint8_t ll_has_passed(const ll_ctx *c, uint16_t at, uint16_t ms)
+{
+    return (uint16_t)((uint16_t)c->now - at) >= ms;
+}
 
 uint8_t ll_poll(ll_ctx *c, uint32_t ms)
 {
@@ -602,7 +637,7 @@ LL_APART static void ll_note_trip(ll_ctx *c)
 }
 
 /* Where in the ring the number lies that a host names; LL_NOWHERE if it was never sent or is gone. */
-#define LL_NOWHERE ((ll_place)-1)
+#define LL_NOWHERE ((ll_place) - 1)
 LL_APART static ll_place ll_place_of(const ll_ctx *c, const uint8_t *number)
 {
     uint32_t n = ll_get32(number) - c->ring.tail;
@@ -739,8 +774,8 @@ void ll_rx(ll_ctx *c, uint8_t byte, uint32_t ms)
     c->now = ms;
     c->heard_at = (uint16_t)ms;
     if (byte != 0) {
-        /* COBS: a code stands for the zero before it, the first one for nothing (so the message begins at rx[1]), and says
-         * how far it is to the next one. */
+        /* COBS: a code stands for the zero before it, the first one for nothing (so the message begins at rx[1]), and
+         * says how far it is to the next one. */
         if (n == 0) c->left = 0;
         if (c->left == 0) {
             c->left = byte;

@@ -1,7 +1,7 @@
 /* virtual_line.h: the virtual board's end of a line: a pseudo terminal, its name, its speed and its faults.
  *
- * Not a protocol. Holds one descriptor of the far end, so that a bridge that closes its port does not end ours; the link is
- * made and removed atomically. What is damaged, lost or doubled depends on the seed alone.
+ * Not a protocol. Holds one descriptor of the far end, so that a bridge that closes its port does not end ours; the
+ * link is made and removed atomically. What is damaged, lost or doubled depends on the seed alone.
  */
 #ifndef LARDER_VIRTUAL_LINE_H
 #define LARDER_VIRTUAL_LINE_H

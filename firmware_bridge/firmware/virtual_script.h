@@ -1,8 +1,8 @@
 /* virtual_script.h: a recorded log as readings to play, and the reading of numbers without losing a digit.
  *
  * Not a parser of any one maker's files: a CSV with a header, no quoted commas, a time in the first column (seconds, or
- * ISO 8601 with or without an offset) and values in named ones. The file is hostile until read: its size is bounded, and a
- * row that makes no sense is left out and counted. Values become thousandths, halves to even.
+ * ISO 8601 with or without an offset) and values in named ones. The file is hostile until read: its size is bounded,
+ * and a row that makes no sense is left out and counted. Values become thousandths, halves to even.
  */
 #ifndef LARDER_VIRTUAL_SCRIPT_H
 #define LARDER_VIRTUAL_SCRIPT_H
@@ -47,8 +47,10 @@ static int parse_milli(const char *text, int64_t *milli)
             v = v * 10 + (*text - '0');
             places += is_after_point;
         } else {
-            if (places == 3) round_up = *text - '0';
-            else is_exact = is_exact && *text == '0';
+            if (places == 3)
+                round_up = *text - '0';
+            else
+                is_exact = is_exact && *text == '0';
             places++;
         }
         if (v > (int64_t)1 << 50) return 0;
@@ -67,7 +69,8 @@ static int64_t days_from_civil(int64_t y, int m, int d)
     y -= m <= 2;
     era = (y >= 0 ? y : y - 399) / 400;
     of_era = y - era * 400;
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1 - 719468;
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1 -
+           719468;
 }
 
 /* Read a time as milliseconds; returns 0 if it is none. */
@@ -77,8 +80,10 @@ static int parse_time(const char *text, int64_t *at_ms)
     int64_t milli = 0;
     char fraction[16] = "0.";
     if (parse_milli(text, at_ms)) return 1;
-    if (sscanf(text, "%4d-%2d-%2d%*1[T ]%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute, &second, &read) != 6) return 0;
-    if (read == 0 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60) return 0;
+    if (sscanf(text, "%4d-%2d-%2d%*1[T ]%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute, &second, &read) != 6)
+        return 0;
+    if (read == 0 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60)
+        return 0;
     if (hour < 0 || minute < 0 || second < 0) return 0;
     text += read;
     if (*text == '.') {
@@ -90,13 +95,16 @@ static int parse_time(const char *text, int64_t *at_ms)
         text += n;
     }
     if (*text == '+' || *text == '-') {
-        if (sscanf(text + 1, "%2d%*1[:]%2d", &offset_h, &offset_m) != 2 && sscanf(text + 1, "%2d%2d", &offset_h, &offset_m) < 1)
+        if (sscanf(text + 1, "%2d%*1[:]%2d", &offset_h, &offset_m) != 2 &&
+            sscanf(text + 1, "%2d%2d", &offset_h, &offset_m) < 1)
             return 0;
         if (*text == '-') offset_h = -offset_h, offset_m = -offset_m;
     } else if (*text && *text != 'Z') {
         return 0;
     }
-    *at_ms = (((days_from_civil(year, month, day) * 24 + hour - offset_h) * 60 + minute - offset_m) * 60 + second) * 1000 + milli;
+    *at_ms =
+        (((days_from_civil(year, month, day) * 24 + hour - offset_h) * 60 + minute - offset_m) * 60 + second) * 1000 +
+        milli;
     return 1;
 }
 

@@ -1,8 +1,9 @@
 /* virtual_sensor.c: a whole sensor board as a POSIX process, made of the same header as a real one.
  *
- * Not a part of an installed market: for the demo, for tests, and for trying a bridge without hardware. It measures a made-up
- * place or plays a recorded log, speaks on a pseudo terminal of its own, and can be as faulty as a real one: a noisy line, a
- * stall, a reset that keeps the ring, a power cut that loses it, a clock that runs wrong. Same seed, same readings.
+ * Not a part of an installed market: for the demo, for tests, and for trying a bridge without hardware. It measures a
+ * made-up place or plays a recorded log, speaks on a pseudo terminal of its own, and can be as faulty as a real one: a
+ * noisy line, a stall, a reset that keeps the ring, a power cut that loses it, a clock that runs wrong. Same seed, same
+ * readings.
  *
  * Build: cc -std=c99 -O2 -o virtual_sensor virtual_sensor.c -lm
  */
@@ -25,9 +26,9 @@
 
 #define USAGE_ERROR 2
 #define FAULTS_MAX 32
-#define WAIT_MS_MAX 20          /* how long the board's loop sleeps at most */
+#define WAIT_MS_MAX 20           /* how long the board's loop sleeps at most */
 #define MEASURED_AT_ONCE_MAX 500 /* so that a board that was held up still speaks */
-#define HEARTBEAT_MS 60000      /* of a door when no edge came */
+#define HEARTBEAT_MS 60000       /* of a door when no edge came */
 #define DOOR 1
 
 /* What was asked for. Times are seconds since the start; shares are from 0 to 1. */
@@ -69,7 +70,8 @@ static const struct {
     {"--baud", NUMBER, &asked.baud, NULL, 300, 1e7, "N  send no faster than this"},
     {"--stall", TIMES, asked.stall, &asked.stalls, 0, 1e9, "S  hear and say nothing for a second; may be repeated"},
     {"--reset-at", TIMES, asked.reset_at, &asked.resets, 0, 1e9, "S  reset, ring kept; may be repeated"},
-    {"--power-cut-at", TIMES, asked.power_cut_at, &asked.power_cuts, 0, 1e9, "S  lose power and the ring; may be repeated"},
+    {"--power-cut-at", TIMES, asked.power_cut_at, &asked.power_cuts, 0, 1e9,
+     "S  lose power and the ring; may be repeated"},
     {"--clock-ppm", NUMBER, &asked.clock_ppm, NULL, -1e5, 1e5, "N  the board's clock runs fast by so much"},
     {"--boot", NUMBER, &asked.boot, NULL, 0, 65535, "N  number of the first boot"},
     {"--seq-start", NUMBER, &asked.seq_start, NULL, 0, 4294967295.0, "N  number of the first record"},
@@ -122,7 +124,10 @@ uint8_t ll_cmd(void *user, uint8_t op, const uint8_t *args)
 
 /* ---- the board ---- */
 
-static int32_t uptime_ms_at(double at_ms) { return (int32_t)(uint32_t)(int64_t)((at_ms - board.booted_ms) * (1 + asked.clock_ppm / 1e6)); }
+static int32_t uptime_ms_at(double at_ms)
+{
+    return (int32_t)(uint32_t)(int64_t)((at_ms - board.booted_ms) * (1 + asked.clock_ppm / 1e6));
+}
 
 /* Begin an uptime; a ring that is not kept begins at the chosen number. */
 static void start(uint8_t cause, double at_ms)
@@ -208,19 +213,21 @@ static void measure_due(double at_ms, double since_ms)
     if (board.produced && n) fflush(board.produced);
 }
 
-/* Put the whole log into the ring with its own times, as after an outage; uptime goes on a second after the last row. */
+/* Put the whole log into the ring with its own times, as after an outage; uptime goes on a second after the last row.
+ */
 static void measure_backlog(void)
 {
     for (; board.row < board.script.count; board.row++)
-        put_row(&board.script.rows[board.row], (int32_t)(uint32_t)((int64_t)asked.ms_start + board.script.rows[board.row].at_ms));
+        put_row(&board.script.rows[board.row],
+                (int32_t)(uint32_t)((int64_t)asked.ms_start + board.script.rows[board.row].at_ms));
     board.booted_ms -= (double)board.script.rows[board.script.count - 1].at_ms + 1000;
     if (board.produced) fflush(board.produced);
 }
 
 /* ---- what it is ---- */
 
-static void describe(int c, uint8_t kind, int8_t exp10, uint8_t flags, int32_t lo, int32_t hi, double period_ms, uint16_t noise,
-                     const char *unit, const char *name)
+static void describe(int c, uint8_t kind, int8_t exp10, uint8_t flags, int32_t lo, int32_t hi, double period_ms,
+                     uint16_t noise, const char *unit, const char *name)
 {
     double ds = period_ms / 100;
     uint16_t period_ds = (uint16_t)(ds < 1 ? 1 : ds > 65535 ? 65535 : lrint(ds));
@@ -263,11 +270,12 @@ static const char *describe_all(void)
     } else if (kind == COUNTER) {
         describe(0, LL_COUNT, 0, LL_KEEP_HIGHEST, 0, VALUE_MAX, period_ms, 0, "count", asked.name);
     } else {
-        describe(0, LL_TEMPERATURE, -3, kind == AMBIENT ? LL_KEEP_FARTHEST : LL_KEEP_HIGHEST, -55000, 125000, period_ms, 62, "Cel",
-                 asked.name);
+        describe(0, LL_TEMPERATURE, -3, kind == AMBIENT ? LL_KEEP_FARTHEST : LL_KEEP_HIGHEST, -55000, 125000, period_ms,
+                 62, "Cel", asked.name);
     }
     snprintf(door, sizeof door, "door %s", asked.name);
-    if (asked.has_door && !asked.script) describe(DOOR, LL_DOOR, 0, LL_EVENT | LL_KEEP_LATEST, 0, 1, HEARTBEAT_MS, 0, "/", door);
+    if (asked.has_door && !asked.script)
+        describe(DOOR, LL_DOOR, 0, LL_EVENT | LL_KEEP_LATEST, 0, 1, HEARTBEAT_MS, 0, "/", door);
     place_begin(&board.place, (place_kind)kind, (uint64_t)asked.seed * 1000003U + board.config.uid[7]);
     return NULL;
 }
@@ -353,7 +361,8 @@ static int write_tally(void)
     FILE *file = fopen(asked.tally, "w");
     if (!file) return 0;
     end_life();
-    fprintf(file, "{\"made\": %llu, \"merged\": %llu, \"dropped\": %llu, \"lost\": %llu, \"waiting\": %u, \"resent\": %lu}\n",
+    fprintf(file,
+            "{\"made\": %llu, \"merged\": %llu, \"dropped\": %llu, \"lost\": %llu, \"waiting\": %u, \"resent\": %lu}\n",
             (unsigned long long)board.made, (unsigned long long)board.merged, (unsigned long long)board.dropped,
             (unsigned long long)board.lost, board.link->ring.used, (unsigned long)board.link->resent);
     return fclose(file) == 0;
@@ -424,8 +433,9 @@ static int take_options(int argc, char **argv)
         if (!value || !take_option(o, value)) return refuse(options[o].name, options[o].help);
     }
     if (!parse_uid()) return refuse("--uid", "16 hex digits, not all 0 and not all f");
-    if (strlen(asked.name) > 16 || strspn(asked.name, " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`"
-                                                      "abcdefghijklmnopqrstuvwxyz{|}~") != strlen(asked.name))
+    if (strlen(asked.name) > 16 ||
+        strspn(asked.name, " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`"
+                           "abcdefghijklmnopqrstuvwxyz{|}~") != strlen(asked.name))
         return refuse("--name", "at most 16 printable ASCII characters");
     if (asked.script && !asked.columns) asked.column[asked.columns++] = "value";
     if (asked.has_backlog && !asked.script) return refuse("--backlog", "needs --script");
@@ -439,15 +449,21 @@ int main(int argc, char **argv)
     double since_ms;
     int code = take_options(argc, argv);
     if (code) return code < 0 ? 0 : code;
-    if (asked.script && (problem = read_script(&board.script, asked.script, (char *const *)asked.column, asked.columns)))
+    if (asked.script &&
+        (problem = read_script(&board.script, asked.script, (char *const *)asked.column, asked.columns)))
         return refuse("--script", problem);
     if ((problem = describe_all())) return refuse("--kind", problem);
     memset(&ending, 0, sizeof ending);
     ending.sa_handler = end_soon;
     sigaction(SIGTERM, &ending, NULL);
     sigaction(SIGINT, &ending, NULL);
-    board.line = (line_state){.noise = asked.noise, .drop = asked.drop, .dup = asked.dup, .bytes_per_ms = asked.baud / 1e4,
-                              .random = (uint64_t)asked.seed, .ours = (int)asked.fd, .theirs = -1};
+    board.line = (line_state){.noise = asked.noise,
+                              .drop = asked.drop,
+                              .dup = asked.dup,
+                              .bytes_per_ms = asked.baud / 1e4,
+                              .random = (uint64_t)asked.seed,
+                              .ours = (int)asked.fd,
+                              .theirs = -1};
     if (asked.produced && !(board.produced = fopen(asked.produced, "a"))) return perror(asked.produced), 1;
     if (!open_memory()) return perror("memory"), 1;
     since_ms = now_ms();

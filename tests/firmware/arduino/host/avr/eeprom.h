@@ -1,0 +1,4 @@
+/* Stands in for avr-libc's where the compiler is the host's. */
+#include <stdint.h>
+uint16_t eeprom_read_word(const uint16_t *address);
+void eeprom_update_word(uint16_t *address, uint16_t value);
