@@ -1,11 +1,14 @@
 """The `[bridge]` table of larder.toml: what is read, and how a wrong one is named."""
 
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware_bridge import clock
+from firmware_bridge.adapters.making import prepare_adapter
 from firmware_bridge.errors import LocalFault
 from firmware_bridge.settings import AdapterSettings, BridgeSettings, load_settings, settings_path
 from node.settings import load_settings as load_node_settings
@@ -138,3 +141,17 @@ def test_any_text_is_read_or_refused_in_one_printable_sentence(
         load_settings(path)
     except LocalFault as fault:
         assert fault.message.isprintable()
+
+
+def test_every_block_of_the_readme_can_be_used(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    blocks = [
+        block for block in re.findall(r"^```toml\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL) if "bridge" in block
+    ]
+    settings = [load_settings(write(tmp_path, block)) for block in blocks]
+    adapters = [adapter for each in settings for adapter in each.adapters]
+    assert {adapter.protocol for adapter in adapters} == {"modbus", "mysensors", "senml", "mt-sics"}
+    for adapter in adapters:
+        make, line = prepare_adapter(adapter, tmp_path, clock.now)
+        assert make().protocol == adapter.protocol
+        assert line.baud in (9_600, 115_200)
