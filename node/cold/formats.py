@@ -51,6 +51,7 @@ COLUMNS = (
     "period_s",
 )
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ROWS_A_PIECE = 100  # of CSV held before they are written
 SENML_ABSOLUTE_S = 2**28  # a smaller time is relative to now (RFC 8428 section 4.5.3)
 _SENML_NAME = re.compile(r"[^A-Za-z0-9:./_-]")
 _FORMULA = ("=", "+", "-", "@")
@@ -78,9 +79,10 @@ def csv_lines(rows: Iterable[StoredRow], told: Told) -> Iterator[str]:
         values = columns_of(row)
         writer.writerow([_cell(values.get(name)) for name in COLUMNS])
         told.rows += 1
-        yield page.getvalue()
-        page.seek(0)
-        page.truncate()
+        if told.rows % ROWS_A_PIECE == 0:
+            yield page.getvalue()
+            page.seek(0)
+            page.truncate()
     yield page.getvalue()
 
 
@@ -88,7 +90,7 @@ def json_lines(rows: Iterable[StoredRow], told: Told) -> Iterator[str]:
     """Yield one JSON object a line, with the columns of the CSV as keys; what is not there is left out."""
     for row in rows:
         told.rows += 1
-        pairs = (f"{json.dumps(name)}:{_json(value)}" for name, value in columns_of(row).items() if value is not None)
+        pairs = [f'"{name}":{_json(value)}' for name, value in columns_of(row).items() if value is not None]
         yield "{" + ",".join(pairs) + "}\n"
 
 
@@ -188,17 +190,21 @@ def _gap_columns(row: GapRow) -> dict[str, Value]:
     }
 
 
-def _cell(value: Value) -> str:
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"  # a board's text must not become a formula in somebody's spreadsheet
-    return "" if value is None else str(value)
+def _cell(value: Value) -> str | int | None:
+    """Return what the CSV writer is to write; it leaves numbers as they are and nothing empty."""
+    kind = type(value)
+    if value is None or kind is int:
+        return value  # type: ignore[return-value]
+    if kind is bool:
+        return int(value)
+    text = format(value, "f") if kind is Decimal else str(value)
+    # A board's text must not become a formula in somebody's spreadsheet.
+    return f"'{text}" if kind is str and text.startswith(_FORMULA) else text
 
 
 def _json(value: Value) -> str:
+    if type(value) is int:
+        return str(value)
     return format(value, "f") if isinstance(value, Decimal) else json.dumps(value)
 
 
