@@ -2,9 +2,9 @@
 
 Not the check of a block (`receive`) and not what other nodes lack (`fork_exchange`). A fork is two valid blocks with
 the same number of one stream: a cloned card or a lying disk makes it. The chosen branch stands in `block`; the others
-in `quarantine` under the reason `branch`. Owns the rule that every node with the same blocks keeps and chooses alike: at
-each fork the lowest hash goes on, unless a retirement names another; beyond eight branches those whose first differing
-block has the highest hash go.
+in `quarantine` under the reason `branch`. Owns the rule that every node with the same blocks keeps and chooses alike:
+at each fork the lowest hash goes on, unless a retirement names another; beyond eight branches those whose first
+differing block has the highest hash go.
 """
 
 from __future__ import annotations
