@@ -56,6 +56,7 @@ VERBS = {
     "par": N_("Set up to how much an item is refilled."),
     "cold": N_("Every fridge and freezer, worst first."),
     "readings": N_("What the sensors said, as a list or as a file."),
+    "ports": N_("The serial ports, and what speaks there."),
     "pair": N_("Let another market in by cards; list, retire or forget one."),
     "peers": N_("Every other market: heard when, behind by how much."),
     "sync": N_("Ask larder-node to exchange facts now."),
@@ -184,6 +185,8 @@ def load(verb: str) -> click.Command:
             from node.cli import recipes as room
         case "transfer":
             from node.cli import transfers as room
+        case "ports":
+            from node.cli import ports as room
         case "cold":
             from node.cli import cold as room
         case "readings":
