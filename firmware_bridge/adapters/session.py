@@ -113,6 +113,11 @@ class AdapterSession:
     def on_tick(self, now_ms: int) -> None:
         """Do what time asks for: poll, give up waiting."""
 
+    @property
+    def held_bytes(self) -> int:
+        """Return how many bytes of something unfinished are held."""
+        raise NotImplementedError
+
     def on_linked(self, now_ms: int) -> None:
         """Begin to book: the names of the channels that the store knows are known now."""
 

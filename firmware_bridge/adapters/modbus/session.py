@@ -86,6 +86,11 @@ class ModbusSession(AdapterSession):
         self._idle = b""
         self._foreign_at_ms: int | None = None
 
+    @property
+    def held_bytes(self) -> int:
+        """Return how many bytes that are no reply yet are held."""
+        return len(self._idle) + (0 if self._reader is None else len(self._reader.held))
+
     def on_opened(self, now_ms: int) -> None:
         """Ask every probe anew, also those that were misconfigured."""
         for turn in self._turns:

@@ -54,6 +54,11 @@ class MtSicsSession(AdapterSession):
         self._booked_at_ms = 0
         self._is_below_zero = False
 
+    @property
+    def held_bytes(self) -> int:
+        """Return how many bytes of an unfinished line are held."""
+        return self._lines.held_bytes
+
     def on_opened(self, now_ms: int) -> None:
         """Ask who it is first."""
         self._lines.clear()

@@ -68,6 +68,11 @@ class MySensorsSession(AdapterSession):
         self._id_waiting: tuple[int, int] | None = None
         self._id_at_ms: int | None = None
 
+    @property
+    def held_bytes(self) -> int:
+        """Return how many bytes of an unfinished line are held."""
+        return self._lines.held_bytes
+
     def on_opened(self, now_ms: int) -> None:
         """Begin with a whole line and ask whether a gateway is there."""
         self._lines.clear()

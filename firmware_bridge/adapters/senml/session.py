@@ -32,6 +32,11 @@ class SenmlSession(AdapterSession):
         self._lines = LineReader(LINE_BYTES_MAX, self.receiver.errors)
         self._units: dict[str, str | None] = {}
 
+    @property
+    def held_bytes(self) -> int:
+        """Return how many bytes of an unfinished line are held."""
+        return self._lines.held_bytes
+
     def on_opened(self, now_ms: int) -> None:  # noqa: ARG002 - the hook is every adapter's
         """Begin with a whole line."""
         self._lines.clear()
