@@ -96,6 +96,14 @@ class Asking:
         self._wanted.append(_Wanted(ask_id, op, args))
         return True
 
+    def give_up(self) -> list[SessionEvent]:
+        """End what somebody asked for: the board is silent, and a person waits."""
+        if self._command is not None and self._command_for:
+            self._end_command(None)
+        self._ended += [CommandAnswered(op, None, ask_id) for ask_id, op, _args in self._wanted]
+        self._wanted.clear()
+        return list(self._take_ended())
+
     def lost(self) -> None:
         """Forget all commands: the port is gone, and whoever asked is told by whoever knows that."""
         self._command = None

@@ -88,6 +88,11 @@ class DeviceSession:
         self._answer: CmdRsp | None = None
         self._retx = 0
 
+    @property
+    def seen(self) -> int:
+        """Return the number before which every record has arrived at the host, committed or not."""
+        return self._seen
+
     def put(self, channel: int, value: int, now_ms: int, *, status: int = 0) -> None:
         """Take one measurement at uptime now_ms (unbounded); it is sent at the next poll that may."""
         record = RingRecord(now_ms % MODULUS, value, self.ring.boot, channel, status)

@@ -179,6 +179,8 @@ class HostSession:
         if self.state is State.LINKED:
             self._events.extend(self._asking.tick(now_ms))
             self._send_all(self._asking.take_requests(), now_ms)
+        else:
+            self._events.extend(self._asking.give_up())
         return self._take_events()
 
     def take_output(self) -> bytes:

@@ -200,20 +200,6 @@ def test_a_cable_pulled_in_the_middle_of_a_frame_heals_with_the_next_one(
     until(lambda: stored_values(tmp_path) == list(range(22)), what="all are stored once")
 
 
-@pytest.mark.slow
-def test_two_hundred_unplugs_under_traffic_leave_no_silent_reader(cable: Cable, worker: Worker) -> None:
-    source = random.Random(2)
-    for _ in range(200):
-        until(lambda: worker.status().state is not State.ABSENT, what="the port is open")
-        cable.write(a_hello())
-        cable.write(os.urandom(source.randrange(1, 2000)))
-        cable.pull()
-        until(lambda: worker.status().state is State.ABSENT, what="the loss shows")
-        assert worker.is_alive()
-        cable.plug()
-        worker.reappeared()
-
-
 def test_a_board_that_floods_without_a_delimiter_is_held_in_a_kilobyte(cable: Cable, worker: Worker) -> None:
     wait_state(worker, State.PROBING)
     sent = 0

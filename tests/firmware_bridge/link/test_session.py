@@ -7,9 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from firmware_bridge.link.events import DescriptionsHeard, NewerLinkHeard, UptimeHeard
+from firmware_bridge.link.events import (
+    CommandAnswered,
+    DescriptionsHeard,
+    NamelessHeard,
+    NewerLinkHeard,
+    StateChanged,
+    UptimeHeard,
+)
 from firmware_bridge.link.framing import encode_frame
-from firmware_bridge.link.messages import Ack, Data, Hello, TimeReq, encode
+from firmware_bridge.link.messages import Ack, Data, Hello, Op, TimeReq, encode
 from firmware_bridge.link.receiver import device_receiver
 from firmware_bridge.link.reconcile import Stored, reconcile
 from firmware_bridge.link.session import RECORDS_PER_SECOND_MAX, RECORDS_WAITING_MAX, HostSession
@@ -318,3 +325,91 @@ def test_a_smaller_uptime_is_a_reset_only_where_it_cannot_have_wrapped() -> None
     assert not reconcile(ten_minutes, kept).is_new_epoch
     ten_seconds = Stored(9, 12, shortly_before_the_wrap_ms, 0, elapsed_ms=10_000)
     assert reconcile(ten_seconds, kept).is_new_epoch
+
+
+@pytest.mark.parametrize("uid", [bytes(8), b"\xff" * 8])
+def test_a_board_without_a_name_of_its_own_is_refused_and_nothing_more_is_sent(uid: bytes) -> None:
+    session = HostSession()
+    session.opened(0)
+    session.take_output()
+    events = session.receive(encode_frame(encode(replace(a_hello(), uid=uid))), 10)
+    assert NamelessHeard() in events
+    assert (session.state, session.receiver.errors["field"]) == (State.REFUSED, 1)
+    session.tick(10_000)
+    assert session.take_output() == b""
+
+
+def test_a_command_of_somebody_is_answered_under_its_name_and_given_up_after_five_tries() -> None:
+    world = a_world()
+    world.run(1000)
+    session = world.host.session
+    assert session.command("tare-1", Op.TARE, b"\x00")
+    world.run(500)
+    answered = [event for event in world.host.events if isinstance(event, CommandAnswered) and event.ask_id]
+    assert [(event.ask_id, event.op, event.answer and event.answer.status) for event in answered] == [
+        ("tare-1", Op.TARE, 1)  # a board that cannot says so
+    ]
+
+
+def test_a_command_is_tried_five_times_and_given_up_when_the_board_stays_silent() -> None:
+    session = a_linked_session()
+    session.describe((a_temperature_desc(period_ds=600),))
+    assert session.command("blink-1", Op.BLINK, b"\x01")
+    tries, ended = 0, []
+    for now_ms in range(0, 6_000, 100):
+        ended += [event for event in session.tick(now_ms) if isinstance(event, CommandAnswered)]
+        tries += sum(type(message).__name__ == "Cmd" for message in sent_by(session))
+    assert tries == 5
+    assert ended == [CommandAnswered(Op.BLINK, None, "blink-1")]
+
+
+def test_a_silent_board_answers_nobody_who_still_waits() -> None:
+    session = a_linked_session()
+    for number in range(2):
+        session.command(f"blink-{number}", Op.BLINK, b"\x01")
+    ended = [event for event in session.tick(25_000) if isinstance(event, CommandAnswered)]
+    assert [event.ask_id for event in ended] == ["blink-0", "blink-1"]
+    assert {event.answer for event in ended} == {None}
+
+
+def test_commands_wait_in_turn_and_too_many_are_refused() -> None:
+    world = a_world()
+    world.run(1000)
+    accepted = [world.host.session.command(f"blink-{number}", Op.BLINK, b"\x01") for number in range(10)]
+    assert accepted == [True] * 8 + [False] * 2
+    world.run(2000)
+    answered = [event.ask_id for event in world.host.events if isinstance(event, CommandAnswered) and event.ask_id]
+    assert answered == [f"blink-{number}" for number in range(8)]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["open", "lose", "hello", "link", "reject", "data", "tick"]), st.integers(0, 9_000))
+    )
+)
+def test_a_session_moves_only_as_its_table_says(steps: list[tuple[str, int]]) -> None:
+    """Whatever happens in whatever order: each move is an entry of the table, and nothing moves without saying so."""
+    session, now_ms = HostSession(), 0
+    for step, passed_ms in steps:
+        now_ms += passed_ms
+        before = session.state
+        hello = a_hello(boot=9 + passed_ms % 2)
+        if step == "open":
+            events = session.opened(now_ms)
+        elif step == "lose":
+            events = session.lost()
+        elif step == "link":
+            events = session.reconciled(hello, 0, 0, now_ms)
+        elif step == "reject":
+            events = session.rejected()
+        elif step == "tick":
+            events = session.tick(now_ms)
+        else:
+            frame = encode_frame(encode(hello)) if step == "hello" else data_frame(0, 1, boot=hello.boot)
+            events = session.receive(frame, now_ms)
+        moves = [event for event in events if isinstance(event, StateChanged)]
+        for move in moves:
+            assert move.before is before
+            assert move.after in {TRANSITIONS[before, happening] for happening in Happening}
+            before = move.after
+        assert session.state is before
