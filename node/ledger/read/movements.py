@@ -78,7 +78,7 @@ _LOT_KIND = f"""coalesce((SELECT c.kind FROM contrib c WHERE c.lot_stream = l.st
 _OURS = "(SELECT origin FROM writer WHERE id = 1)"
 # The movements of our streams, each of which is in the order of its clock; `s` is the stream.
 _OUR_ROWS = f"""head h JOIN name_number s ON s.name = h.stream AND h.origin = {_OURS}
-JOIN movement_row m ON m.stream_number = s.number AND m.is_ours = 1"""
+JOIN movement_row m ON m.stream_number = s.number"""
 # Rows `m` of a stream `s` that can be among the newest of all: the clock of a stream runs forward only.
 NEWEST = """m.seq >= coalesce((SELECT x.seq FROM movement_row x WHERE x.stream_number = s.number
   ORDER BY x.seq DESC LIMIT 1 OFFSET :limit - 1), 0)"""
@@ -112,7 +112,9 @@ def movements(connection: sqlite3.Connection, item_id: str | None = None, limit:
     if item_id is None:
         inner = _newest_halves(_MOVEMENTS.format(movement_where=f"WHERE {NEWEST}", lot_where=""))
     else:
-        inner = _MOVEMENTS.format(movement_where="WHERE l.item_id = :item_id", lot_where="AND l.item_id = :item_id")
+        inner = _MOVEMENTS.format(
+            movement_where="WHERE m.is_ours = 1 AND l.item_id = :item_id", lot_where="AND l.item_id = :item_id"
+        )
     query = f"{_NAMED.format(movements=inner)} ORDER BY v.hlc DESC, v.stream, v.seq DESC LIMIT :limit"
     return [_movement(row) for row in connection.execute(query, {"item_id": item_id, "limit": bounded}).fetchall()]
 
