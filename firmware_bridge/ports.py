@@ -145,6 +145,14 @@ def find_ports(patterns: Sequence[str], exclude: Sequence[str] = ()) -> dict[str
     return found
 
 
+def is_same_device(path: str, other: str) -> bool:
+    """Say whether two names stand for one device now; a name that leads nowhere is nobody's."""
+    try:
+        return os.path.samefile(path, other)  # noqa: PTH121 - as above
+    except OSError:
+        return False
+
+
 def reopen_wait_ms(failures: int, chance: float) -> int:
     """Return the wait before the next try: 250 ms doubled to 5 s, each up to a fifth longer by chance (0 to 1)."""
     wait_ms = min(REOPEN_MAX_MS, REOPEN_FIRST_MS << min(failures, 10))

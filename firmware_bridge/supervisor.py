@@ -13,7 +13,7 @@ from firmware_bridge.asks import NOT_LINKED, Answer, take_asks
 from firmware_bridge.clock import HostNow
 from firmware_bridge.heartbeat import Heartbeat
 from firmware_bridge.language import _
-from firmware_bridge.ports import PORTS_MAX, find_ports
+from firmware_bridge.ports import PORTS_MAX, find_ports, is_same_device
 from firmware_bridge.session_protocol import LineSettings, Session
 from firmware_bridge.worker import Worker
 from firmware_bridge.writer import Writer
@@ -91,6 +91,7 @@ class Supervisor:
 
     def _look(self) -> None:
         found = find_ports(self._patterns, self._exclude)
+        self._give_way(found)
         for path, device in found.items():
             worker = self._workers.get(path)
             if worker is None and len(self._workers) >= PORTS_MAX:
@@ -101,6 +102,15 @@ class Supervisor:
             elif self._known.get(path) != device:
                 worker.reappeared()
         self._known = found
+
+    def _give_way(self, found: Mapping[str, str]) -> None:
+        """End a worker whose device is found by another name now: udev makes the names of a device one by one.
+
+        It has the port for itself, so the one that the settings mean for this device would wait for ever.
+        """
+        for path in [path for path in self._workers if path not in found]:
+            if any(is_same_device(path, other) for other in found):
+                self._workers.pop(path).stop()
 
     def _a_worker(self, path: str) -> Worker:
         if path not in self._adapters:

@@ -100,6 +100,17 @@ def test_an_echoing_adapter_with_noise_gives_every_reading(shop: Shop, tmp_path:
     assert "damaged" not in bad
 
 
+def test_a_name_that_appears_later_than_another_of_the_same_device_still_gets_its_adapter(shop: Shop) -> None:
+    settle(shop, SENML.replace("{ports}/lines", "{ports}/named"))
+    pack = b'{"ch":"shed","v":7.25,"u":"Cel"}\n'
+    with a_peer(shop.ports / "by-path", lambda _data: b"", says=lambda: pack, each_s=0.2):
+        bridge = shop.bridge()
+        until(lambda: shop.port_states().get("by-path") == "probing", what="the first name is looked at")
+        (shop.ports / "named").symlink_to((shop.ports / "by-path").readlink())
+        until(lambda: ("sl-shed", "shed") in readings(shop), what="the adapter of the second name hears it")
+        assert bridge.end()[0] == 0
+
+
 def test_an_id_given_before_a_power_cut_is_never_given_again(shop: Shop) -> None:
     settle(shop, MYSENSORS)
     given: list[bytes] = []
