@@ -16,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from demo_processes import BIN, LAST_WORDS_CHARACTERS, ROOT, Child, Failed, Processes
+from demo_device import choose_device
+from demo_processes import BIN, LAST_WORDS_CHARACTERS, ROOT, Child, Failed, Processes, say
 
 from firmware_bridge.store.read import TelemetryUnreadable, counts, open_telemetry
 from node import clock
@@ -87,6 +88,7 @@ class Market:
         self.places = Places(folder)
         self._processes = processes
         self._node: Child | None = None
+        self.device = ""  # what its devices are made of
 
     @property
     def key(self) -> str:
@@ -121,11 +123,14 @@ class Market:
     def start_sensors(self, state: Path) -> None:
         """Start the virtual devices and the bridge that reads them; `state` keeps what devices had not delivered."""
         (self.folder / "ports").mkdir(exist_ok=True)
+        kind = choose_device()
+        self.device = kind.language
+        say(_("device: {language}").format(language=kind.language))
         for number, device in enumerate(DEVICES, start=1):
-            command = [sys.executable, "-P", "-m", "firmware_bridge.virtual"]
-            command += ["--link", str(self.folder / "ports" / device.name), "--uid", device.uid, "--name", device.name]
+            command = [*kind.command, "--link", str(self.folder / "ports" / device.name)]
+            command += ["--uid", device.uid, "--name", device.name]
             command += ["--kind", device.kind, "--seed", str(number), f"--period-s={DEVICE_PERIOD_S}"]
-            command += ["--state", str(state / f"{device.name}.state")]
+            command += ["--state", str(state / f"{device.name}.{kind.suffix}")]
             self._processes.start(device.name, command)
         # The folder's own name may hold characters that mean something in a pattern.
         pattern = f"{glob.escape(str(self.folder))}/ports/*"

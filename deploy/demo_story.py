@@ -151,6 +151,7 @@ def _see_devices_link(story: Story) -> None:
     story.until(lambda: story.town.harbour.readings_stored() >= len(DEVICES), _("a reading of each device stored"))
     say(_("{count} readings are stored").format(count=story.town.harbour.readings_stored()))
     story.facts["devices_linked"] = len(seen)
+    story.facts["device"] = story.town.harbour.device
 
 
 def _work_a_day(story: Story) -> None:

@@ -39,7 +39,8 @@ COMPONENTS = (
     Component("mosquitto", ("mosquitto",), "tests of the broker settings and the link between markets"),
     Component("tmux", ("tmux",), "tests of the screen in a real terminal"),
     # Debian's compiler alone comes without the headers.
-    Component("gcc", ("gcc", "libc6-dev"), "tests of power cuts and full disks"),
+    Component("gcc", ("gcc", "libc6-dev"), "tests of the C device, of power cuts and of full disks"),
+    Component("g++", ("g++",), "the test of the sketch for boards"),
     Component("ip", ("iproute2",), "tests that run without a network"),
     Component("unshare", ("util-linux",), "tests that run without a network"),
 )

@@ -36,7 +36,7 @@ static struct {
     const char *link, *uid, *name, *kind, *script, *column[COLUMNS_MAX], *state, *produced, *tally;
     double period_s, speed, noise, drop, dup, clock_ppm, seed, boot, seq_start, ms_start, count, fd, baud;
     double reset_at[FAULTS_MAX], power_cut_at[FAULTS_MAX], stall[FAULTS_MAX];
-    int columns, resets, power_cuts, stalls, has_door, has_backlog;
+    int columns, resets, power_cuts, stalls, has_door, has_backlog, takes_orders;
 } asked = {.name = "fridge-1", .kind = "fridge", .period_s = 1, .speed = 1, .boot = -1, .fd = -1};
 
 enum { TEXT, NUMBER, TIMES, FLAG };
@@ -72,6 +72,7 @@ static const struct {
     {"--reset-at", TIMES, asked.reset_at, &asked.resets, 0, 1e9, "S  reset, ring kept; may be repeated"},
     {"--power-cut-at", TIMES, asked.power_cut_at, &asked.power_cuts, 0, 1e9,
      "S  lose power and the ring; may be repeated"},
+    {"--orders", FLAG, &asked.takes_orders, NULL, 0, 0, " measure only as told on standard input: make N, reset, cut"},
     {"--clock-ppm", NUMBER, &asked.clock_ppm, NULL, -1e5, 1e5, "N  the board's clock runs fast by so much"},
     {"--boot", NUMBER, &asked.boot, NULL, 0, 65535, "N  number of the first boot"},
     {"--seq-start", NUMBER, &asked.seq_start, NULL, 0, 4294967295.0, "N  number of the first record"},
@@ -92,7 +93,10 @@ static struct {
     uint32_t life_head; /* of the ring, when this life of it began */
     uint64_t made, life_made, merged, dropped, lost;
     int32_t tare;
-    int was_open, wants_reset;
+    uint64_t allowed; /* readings that may be made, where orders are taken */
+    char order[32];
+    size_t order_count;
+    int was_open, wants_reset, wants_cut;
 } board;
 
 static volatile sig_atomic_t is_ending;
@@ -136,7 +140,7 @@ static void start(uint8_t cause, double at_ms)
     board.booted_ms = at_ms;
     ll_init(board.link, &board.config);
     board.was_open = -1;
-    board.wants_reset = 0;
+    board.wants_reset = board.wants_cut = 0;
     if (board.link->flags & LL_KEPT) return;
     if (cause == LL_BY_SOFTWARE) board.config.cause = LL_BY_POWER; /* there was no ring to keep */
     board.link->ring.tail = (uint32_t)asked.seq_start;
@@ -201,16 +205,36 @@ static void measure(double at_ms, double place_s)
 static void measure_due(double at_ms, double since_ms)
 {
     int n = 0;
-    while (asked.script && board.row < board.script.count && n++ < MEASURED_AT_ONCE_MAX) {
-        if ((double)board.script.rows[board.row].at_ms > (at_ms - since_ms) * asked.speed) break;
-        put_row(&board.script.rows[board.row++], uptime_ms_at(at_ms));
-    }
-    while (!asked.script && board.due_ms <= at_ms && n++ < MEASURED_AT_ONCE_MAX) {
-        if (asked.count && board.made >= (uint64_t)asked.count) break;
-        measure(board.due_ms, (board.due_ms - since_ms) / 1000 * asked.speed);
-        board.due_ms += asked.period_s * 1000;
+    for (; n < MEASURED_AT_ONCE_MAX; n++) {
+        if (asked.takes_orders && board.made >= board.allowed) break;
+        if (asked.script) {
+            if (board.row >= board.script.count) break;
+            if ((double)board.script.rows[board.row].at_ms > (at_ms - since_ms) * asked.speed) break;
+            put_row(&board.script.rows[board.row++], uptime_ms_at(at_ms));
+        } else {
+            if (board.due_ms > at_ms || (asked.count && board.made >= (uint64_t)asked.count)) break;
+            measure(board.due_ms, (board.due_ms - since_ms) / 1000 * asked.speed);
+            board.due_ms += asked.period_s * 1000;
+        }
     }
     if (board.produced && n) fflush(board.produced);
+}
+
+/* Take what came on standard input; an order that is none is passed over. */
+static void take_orders(void)
+{
+    char byte;
+    while (asked.takes_orders && read(STDIN_FILENO, &byte, 1) == 1) {
+        if (byte != '\n') {
+            if (board.order_count + 1 < sizeof board.order) board.order[board.order_count++] = byte;
+            continue;
+        }
+        board.order[board.order_count] = 0;
+        board.order_count = 0;
+        if (strncmp(board.order, "make ", 5) == 0) board.allowed += strtoul(board.order + 5, NULL, 10);
+        if (strcmp(board.order, "reset") == 0) board.wants_reset = 1;
+        if (strcmp(board.order, "cut") == 0) board.wants_cut = 1;
+    }
 }
 
 /* Put the whole log into the ring with its own times, as after an outage; uptime goes on a second after the last row.
@@ -334,9 +358,10 @@ static void live(double since_ms)
     while (!is_ending) {
         struct pollfd one = {.fd = board.line.ours, .events = POLLIN};
         double at_ms = now_ms(), passed_s = (at_ms - since_ms) / 1000;
-        uint32_t uptime_ms = (uint32_t)uptime_ms_at(at_ms);
+        uint32_t uptime_ms;
         size_t n, i;
-        if (is_due(asked.power_cut_at, asked.power_cuts, passed_s)) cut_power(at_ms);
+        take_orders();
+        if (is_due(asked.power_cut_at, asked.power_cuts, passed_s) || board.wants_cut) cut_power(at_ms);
         if (is_due(asked.reset_at, asked.resets, passed_s) || board.wants_reset) start(LL_BY_PIN, at_ms);
         if (is_due(asked.stall, asked.stalls, passed_s)) deaf_until_ms = at_ms + 1000;
         uptime_ms = (uint32_t)uptime_ms_at(at_ms);
@@ -473,6 +498,7 @@ int main(int argc, char **argv)
     if (asked.has_backlog) measure_backlog();
     if (asked.fd >= 0 ? fcntl(board.line.ours, F_SETFL, O_NONBLOCK) != 0 : !line_open(&board.line, asked.link))
         return perror(asked.link ? asked.link : "terminal"), 1;
+    if (asked.takes_orders && fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK)) return perror("orders"), 1;
     printf("ready %s\n", asked.link ? asked.link : asked.fd >= 0 ? "fd" : board.line.device);
     fflush(stdout);
     live(since_ms);

@@ -20,8 +20,14 @@ class DeviceProcess(Process):
     def __init__(self, program: Path, link: Path, *arguments: str) -> None:
         self.link = link
         self.child = subprocess.Popen(
-            [str(program), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [str(program), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
+
+    def order(self, what: str) -> None:
+        """Tell a device that takes orders: make N, reset, cut."""
+        assert self.child.stdin is not None
+        self.child.stdin.write(f"{what}\n")
+        self.child.stdin.flush()
 
 
 class DeviceShop(Shop):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.components import leave_out, need_program
+from tests.components import need_program
 from tests.firmware.building import FIRMWARE, SANITIZED, STRICT, build, virtual_sensor
 
 HERE = Path(__file__).parent
@@ -39,9 +39,7 @@ def test_the_virtual_device_builds_without_a_warning(flags: tuple[str, ...]) -> 
 
 
 def test_the_sketch_is_valid_for_the_compiler_of_boards(tmp_path: Path) -> None:
-    compiler = shutil.which("c++") or shutil.which("g++")
-    if compiler is None:
-        leave_out("there is no C++ compiler")
+    compiler = need_program("g++")
     flags = ("-std=c++11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-x", "c++", "-include", "Arduino.h")
     folders = (f"-I{ARDUINO}", f"-I{ARDUINO / 'host'}", f"-I{SKETCH}")
     run(compiler, *flags, *folders, "-c", str(SKETCH / "LarderShelf.ino"), "-o", str(tmp_path / "sketch.o"))
