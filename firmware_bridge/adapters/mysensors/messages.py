@@ -43,7 +43,7 @@ MEASURES: Final = {
     0: Measure("temperature", Kind.TEMPERATURE, "Cel"),
     1: Measure("humidity", Kind.HUMIDITY, "%RH"),
     12: Measure("weight", Kind.WEIGHT, "kg"),
-    16: Measure("door", Kind.DOOR, ""),
+    16: Measure("door", Kind.DOOR, "/"),
     17: Measure("power", Kind.OTHER, "W"),
     18: Measure("energy", Kind.OTHER, "kWh"),
     38: Measure("voltage", Kind.VOLTAGE, "V"),

@@ -41,13 +41,13 @@ from firmware_bridge.clock import HostNow
 from firmware_bridge.link.messages import Kind
 from firmware_bridge.session_protocol import LineSettings
 
-VERSION_EACH_MS, VERSION_PROBING_MS = (
-    30_000,
-    5_000,
-)  # is the gateway there: our choice, as often as a quiet board's STAT
+# Is the gateway there: our choice, about as often as a board of ours says how it is.
+VERSION_EACH_MS, VERSION_PROBING_MS = 30_000, 5_000
 VALUE_PERIOD_MS = 300_000  # how often nodes usually report; battery nodes sleep for minutes
 ASK_TO_PRESENT_MS = 600_000  # a node that sleeps may not hear it the first time
 ID_EACH_MS = 1_000  # a network that asks for more is broken
+PRESENT_WAIT_MS = 5_000  # so long a value waits for the presentation that was asked for
+UNPRESENTED_MAX = 64  # values that wait so; more are booked with their doubt at once
 EARLY_MAX = 256  # messages that wait for the store to say which channels it knows
 NODE_WORD, BATTERY_WORD, DOUBT_MARK = "node", "battery", "?"
 
@@ -63,6 +63,7 @@ class MySensorsSession(AdapterSession):
         self._lines = LineReader(LINE_BYTES_MAX, self.receiver.errors)
         self._presented: dict[tuple[int, int], set[str]] = {}
         self._early: list[tuple[Message, int]] = []
+        self._unpresented: list[tuple[Message, int]] = []
         self._asked_to_present: dict[int, int] = {}
         self._version_at_ms = 0
         self._id_waiting: tuple[int, int] | None = None
@@ -77,6 +78,8 @@ class MySensorsSession(AdapterSession):
         """Begin with a whole line and ask whether a gateway is there."""
         self._lines.clear()
         self._early.clear()
+        self._unpresented.clear()
+        self._asked_to_present.clear()
         self._id_waiting = None
         self._version_at_ms = now_ms
         self.say(internal(GATEWAY, VERSION))
@@ -104,14 +107,17 @@ class MySensorsSession(AdapterSession):
             self._take(message, at_ms)
 
     def on_tick(self, now_ms: int) -> None:
-        """Ask now and then whether the gateway is there."""
-        if now_ms >= self.next_at_ms(now_ms):
+        """Ask now and then whether the gateway is there, and give up waiting for presentations."""
+        if now_ms >= self._version_due_at_ms():
             self._version_at_ms = now_ms
             self.say(internal(GATEWAY, VERSION))
+        while self._unpresented and now_ms >= self._wait_ends_at_ms():
+            message, at_ms = self._unpresented.pop(0)
+            self._book_value(message, at_ms, is_presented=False)
 
     def next_at_ms(self, now_ms: int) -> int:  # noqa: ARG002 - the hook is every adapter's
-        """Return when the gateway is asked again."""
-        return self._version_at_ms + (VERSION_EACH_MS if self.state in LIVE_STATES else VERSION_PROBING_MS)
+        """Return when the gateway is asked again, or a value has waited long enough."""
+        return min(self._version_due_at_ms(), self._wait_ends_at_ms())
 
     def on_committed(self, next_seq: int) -> None:
         """Tell a new node its id, now that it can never be given again."""
@@ -137,27 +143,40 @@ class MySensorsSession(AdapterSession):
                 self.book(node_channel(message.node), 1, now_ms)
             return
         self._presented[message.node, message.child] = set(PRESENTED.get(message.type, ()))
+        waiting, self._unpresented = self._unpresented, []
+        for each, at_ms in waiting:
+            if (each.node, each.child) == (message.node, message.child):
+                self._set(each, at_ms)
+            else:
+                self._unpresented.append((each, at_ms))
 
     def _set(self, message: Message, now_ms: int) -> None:
         measure = MEASURES.get(message.type)
         if measure is None:
             return  # a kind of value that nothing here needs
-        name = f"{message.node}.{message.child} {measure.word}"
         is_presented = measure.word in self._words_of(message.node, message.child)
         if not is_presented:
-            name += DOUBT_MARK
-            self._ask_to_present(message.node, now_ms)
-        doubt = "" if is_presented else "unpresented"
-        if measure.kind == Kind.DOOR:
-            self.book(
-                facts_of_kind(name, measure.kind, "/", VALUE_PERIOD_MS), int(message.number()), now_ms, doubt=doubt
-            )
-            return
-        milli = as_milli(message.number())
-        if isinstance(milli, NoValue):
+            asked_at_ms = self._ask_to_present(message.node, now_ms)
+            may_come = (message.node, message.child) not in self._presented and now_ms - asked_at_ms < PRESENT_WAIT_MS
+            if may_come and len(self._unpresented) < UNPRESENTED_MAX:
+                self._unpresented.append((message, now_ms))
+                return
+        self._book_value(message, now_ms, is_presented=is_presented)
+
+    def _book_value(self, message: Message, at_ms: int, *, is_presented: bool) -> None:
+        """Book a value; what was not presented is of no kind, or a damaged line would make a fridge of its own."""
+        measure = MEASURES[message.type]
+        mark, doubt = ("", "") if is_presented else (DOUBT_MARK, "unpresented")
+        kind = measure.kind if is_presented else Kind.OTHER
+        channel = facts_of_kind(
+            f"{message.node}.{message.child} {measure.word}{mark}", kind, measure.unit, VALUE_PERIOD_MS
+        )
+        number = message.number()
+        raw = int(number) if channel.exp10 == 0 else as_milli(number)
+        if isinstance(raw, NoValue):
             self.refuse("number")
         else:
-            self.book(facts_of_kind(name, measure.kind, measure.unit, VALUE_PERIOD_MS), milli, now_ms, doubt=doubt)
+            self.book(channel, raw, at_ms, doubt=doubt)
 
     def _internal(self, message: Message, now_ms: int) -> None:
         if message.type == ID_REQUEST:
@@ -200,11 +219,20 @@ class MySensorsSession(AdapterSession):
         before = {name.removeprefix(start) for name in self.known_names() if name.startswith(start)}
         return {word for words in PRESENTED.values() if before & set(words) for word in words}
 
-    def _ask_to_present(self, node: int, now_ms: int) -> None:
+    def _ask_to_present(self, node: int, now_ms: int) -> int:
+        """Ask a node to present itself unless that was done lately; returns when it was."""
         asked_at_ms = self._asked_to_present.get(node)
         if asked_at_ms is None or now_ms - asked_at_ms >= ASK_TO_PRESENT_MS:
-            self._asked_to_present[node] = now_ms
+            asked_at_ms = self._asked_to_present[node] = now_ms
             self.say(internal(node, PRESENT_YOURSELF))
+        return asked_at_ms
+
+    def _version_due_at_ms(self) -> int:
+        return self._version_at_ms + (VERSION_EACH_MS if self.state in LIVE_STATES else VERSION_PROBING_MS)
+
+    def _wait_ends_at_ms(self) -> int:
+        """Return when the value that waits longest has waited long enough; the far future while none does."""
+        return self._unpresented[0][1] + PRESENT_WAIT_MS if self._unpresented else self._version_due_at_ms()
 
 
 def node_channel(node: int) -> ChannelFacts:

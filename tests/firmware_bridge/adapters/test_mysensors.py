@@ -81,10 +81,13 @@ def test_a_damaged_child_number_makes_a_suspect_value_on_a_channel_of_its_own() 
     (case,) = [case for case in cases("mysensors") if case["name"] == "one_bit_flip_in_child"]
     talk = a_talk()
     talk.hear("1;0;0;0;6;t\n1;1;0;0;13;p\n1;0;1;0;0;4.5\n" + case["line"] + "\n")
+    talk.wait(5_100)
     assert [row[:4] for row in talk.stored] == [
         ("1.0 temperature", 0, 4_500, ""),
         ("1.1 temperature?", 0, 4_500, "unpresented"),
     ]
+    # It is of no kind: a damaged line must not make a fridge of its own.
+    assert {desc.name: desc.kind for desc in talk.descriptions} == {"1.0 temperature": 1, "1.1 temperature?": 0}
 
 
 def test_requests_are_answered_as_the_vectors_say() -> None:
@@ -140,7 +143,20 @@ def test_a_child_known_from_before_a_restart_is_not_doubted() -> None:
 def test_a_node_that_nobody_presented_is_asked_to_once() -> None:
     talk = a_talk()
     assert talk.hear("5;1;1;0;0;4.5\n5;1;1;0;0;4.6\n") == b"5;255;3;0;19;\n"
-    assert {row[3] for row in talk.stored} == {"unpresented"}
+    assert talk.stored == []
+    talk.wait(5_100)
+    talk.hear("5;1;1;0;0;4.7\n")
+    assert [row[2:4] for row in talk.stored] == [(raw, "unpresented") for raw in (4_500, 4_600, 4_700)]
+
+
+def test_values_wait_a_moment_for_the_presentation_that_was_asked_for() -> None:
+    talk = a_talk()
+    talk.hear("5;1;1;0;0;4.5\n")
+    first_ms = talk.clock.now_ms
+    talk.wait(1_000)
+    talk.hear("5;1;1;0;0;4.6\n5;1;0;0;6;freezer\n5;1;1;0;0;4.7\n")
+    assert [row[:4] for row in talk.stored] == [("5.1 temperature", 0, raw, "") for raw in (4_500, 4_600, 4_700)]
+    assert talk.stored[0][4] == first_ms
 
 
 def test_a_gateway_is_asked_whether_it_is_there_and_silence_is_said() -> None:
