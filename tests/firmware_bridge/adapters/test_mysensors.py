@@ -1,5 +1,6 @@
 """A MySensors gateway: the golden vectors, pymysensors as an oracle, ids, hostile lines."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,9 +26,13 @@ from firmware_bridge.adapters.mysensors.messages import (
     decode_line,
 )
 from firmware_bridge.adapters.mysensors.session import MySensorsSession
+from firmware_bridge.link.events import DescriptionsHeard, HelloHeard, RecordsArrived
+from firmware_bridge.link.identity import uid_bytes
 from firmware_bridge.link.messages import Kind
 from firmware_bridge.link.states import State
 from firmware_bridge.session_protocol import LineSettings
+from firmware_bridge.store.quality import QUALITY_SUSPECT, QUALITY_UNCHECKED, REASON_CODES
+from firmware_bridge.store.store import Store
 from tests.firmware_bridge.adapters.talking import WALL_US, Clock, Talk
 from tests.firmware_bridge.adapters.vectors import cases, named
 
@@ -88,6 +93,26 @@ def test_a_damaged_child_number_makes_a_suspect_value_on_a_channel_of_its_own() 
     ]
     # It is of no kind: a damaged line must not make a fridge of its own.
     assert {desc.name: desc.kind for desc in talk.descriptions} == {"1.0 temperature": 1, "1.1 temperature?": 0}
+
+
+def test_a_damaged_digit_is_a_step_too_steep_to_be_food(tmp_path: Path) -> None:
+    (case,) = [case for case in cases("mysensors") if case["name"] == "one_bit_flip_in_value"]
+    talk = a_talk()
+    talk.hear("1;0;0;0;6;t\n1;0;1;0;0;4.5\n")
+    talk.wait(10_000)
+    talk.hear(case["line"] + "\n")
+    store = Store(tmp_path / "telemetry.db", talk.clock())
+    for event in talk.events:
+        if isinstance(event, HelloHeard):
+            store.hello(event.hello, "gateway", talk.clock(), protocol=event.protocol)
+        elif isinstance(event, DescriptionsHeard):
+            store.descriptions(uid_bytes("ms-hall"), event)
+        elif isinstance(event, RecordsArrived):
+            store.records(uid_bytes("ms-hall"), event, talk.clock())
+    store.commit()
+    found = store.conn.execute("select value, quality, reason from stage order by seq").fetchall()
+    store.close()
+    assert found == [(4_500, QUALITY_UNCHECKED, 0), (44_500, QUALITY_SUSPECT, REASON_CODES["slope"])]
 
 
 def test_requests_are_answered_as_the_vectors_say() -> None:
