@@ -74,10 +74,8 @@ def _sure_age_ms(clock_map: ClockMap, dev_ms: int, now: HostNow) -> int | None:
 
 
 def _newest_ms(conn: sqlite3.Connection, place: BootPlace) -> int:
-    """Return an uptime that the boot surely reached."""
-    key = (place.device, place.boot)
-    raw = conn.execute(
-        "select dev_ms from reading where device = ? and boot = ? order by seq desc limit 1", key
-    ).fetchone()
-    thinned = conn.execute("select max(last_ms) from thinned where device = ? and boot = ?", key).fetchone()
-    return max(raw[0] if raw else 0, thinned[0] or 0)
+    """Return an uptime that the boot surely reached; buckets beyond it wait for the boots after it."""
+    sql = "select dev_ms from reading where device = ? and boot = ? order by seq desc limit 1"
+    raw = conn.execute(sql, (place.device, place.boot)).fetchone()
+    seen = conn.execute("select max(dev_ms) from clock_sample where boot = ?", (place.boot,)).fetchone()
+    return max(raw[0] if raw else 0, seen[0] or 0)

@@ -114,6 +114,7 @@ def _open(path: Path) -> sqlite3.Connection:
         conn.execute("pragma journal_mode = wal")
         conn.execute("pragma synchronous = full")
         conn.execute("pragma wal_autocheckpoint = 0")
+        conn.execute("pragma secure_delete = off")  # nothing private is here; zeroing what goes wears the card out
         conn.execute(f"pragma journal_size_limit = {JOURNAL_BYTES_MAX}")
         prepare(conn)
     except BaseException:

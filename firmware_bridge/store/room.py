@@ -8,10 +8,10 @@ faults, excursions and what nobody sealed become buckets too; at last hours beco
 edges are never touched. The file itself does not shrink: what is freed in it is filled again before it grows.
 """
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from os import statvfs
 from pathlib import Path
 
 from firmware_bridge.clock import HostNow
@@ -129,7 +129,7 @@ class Thinner:
         )
         if (pages - free) * size * 100 > self._policy.telemetry_max_mb * MEGABYTE * percent:
             return True
-        disk = os.statvfs(self._path.parent)
+        disk = statvfs(self._path.parent)
         is_disk_full = disk.f_bavail * 100 < disk.f_blocks * DISK_FREE_PERCENT_MIN
         return is_disk_full and free * size < DISK_RESERVE_BYTES
 

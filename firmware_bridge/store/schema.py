@@ -140,6 +140,9 @@ def _make_second(database: "Database") -> None:
     """Make version 2: other protocols, thinning, dated settings, answers, boards as clocks, damage by port."""
     database.execute("alter table device add column protocol text not null default 'll1'")
     database.execute(THINNED_SQL)
+    # Windows are found by halving the key (seeking.py). This index was never asked, cost a third of the file and most
+    # of what thinning wrote.
+    database.execute("drop index idx_reading_device_channel_utc_us")
     # Records before raw_seq have been looked at and were thinned or must stay; those before pressed_seq were looked at
     # again when there was no room for what would otherwise have stayed.
     _make(database, "thin_mark", "raw_seq: int, pressed_seq: int", key="boot")

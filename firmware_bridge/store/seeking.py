@@ -13,8 +13,11 @@ def first_seq_at(conn: sqlite3.Connection, device: int, boot: int, dev_ms: int) 
 
     With records not quite in order of their uptime, a place among those that are not.
     """
-    ends = "select min(seq), max(seq) from reading where device = ? and boot = ?"
-    lowest, highest = conn.execute(ends, (device, boot)).fetchone()
+    # One end at a time: asked for both at once, SQLite looks at everything between them.
+    lowest, highest = (
+        conn.execute(f"select {end}(seq) from reading where device = ? and boot = ?", (device, boot)).fetchone()[0]
+        for end in ("min", "max")
+    )
     if lowest is None:
         return None
 

@@ -69,14 +69,8 @@ def summaries(
 def _of_boot(
     conn: sqlite3.Connection, names: Names, place: tuple[int, int, int], since_ms_ago: int, now: HostNow
 ) -> list[Summary]:
-    device, boot, channel = place
-    newest_sql = (
-        "select max(dev_ms) from (select max(dev_ms) as dev_ms from stage where device = :device and boot = :boot"
-        " union all select * from (select dev_ms from reading where device = :device and boot = :boot"
-        " order by seq desc limit 1) union all select max(last_ms) from thinned where device = :device"
-        " and boot = :boot and channel = :channel)"
-    )
-    newest_ms = conn.execute(newest_sql, {"device": device, "boot": boot, "channel": channel}).fetchone()[0]
+    boot = place[1]
+    newest_ms = _newest_ms(conn, place)
     if newest_ms is None:
         return []
     oldest_ms = names.oldest_dev_ms(boot, newest_ms, since_ms_ago, now)
@@ -93,6 +87,22 @@ def _of_boot(
     for bucket in together(sorted(buckets, key=lambda each: each.first_seq)):
         grouped.setdefault((bucket.start_ms, bucket.period_s), []).append(bucket)
     return [_summary(names, group, now) for _, group in sorted(grouped.items())]
+
+
+def _newest_ms(conn: sqlite3.Connection, place: tuple[int, int, int]) -> int | None:
+    """Return the newest uptime that anything of this boot or channel is of, None where there is nothing."""
+    sql = "select last_ms from thinned where device = ? and boot = ? and channel = ? and period_s = ?"
+    found = [
+        conn.execute("select max(dev_ms) from stage where device = ? and boot = ?", place[:2]).fetchone(),
+        conn.execute(
+            "select dev_ms from reading where device = ? and boot = ? order by seq desc limit 1", place[:2]
+        ).fetchone(),
+        *(
+            conn.execute(f"{sql} order by start_ms desc limit 1", (*place, period_s)).fetchone()
+            for period_s in (BUCKET_S, HOUR_S, DAY_S)
+        ),
+    ]
+    return max((row[0] for row in found if row is not None and row[0] is not None), default=None)
 
 
 def _raw(conn: sqlite3.Connection, place: tuple[int, int, int], oldest_ms: int) -> list[tuple[int, ...]]:

@@ -6,9 +6,11 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from firmware_bridge.store import room
 from firmware_bridge.store.keep import KEEP_BYTES_MAX, Keep, read_keep
 from firmware_bridge.store.protection import Bounds
 from firmware_bridge.store.quality import QUALITY_GOOD, QUALITY_SUSPECT, REASON_CODES
@@ -198,6 +200,72 @@ def test_a_keep_file_that_is_not_understood_keeps_everything(path: Path, content
     path.parent.joinpath("keep.json").write_bytes(content)
     found = read_keep(path.parent)
     assert found.problem and found.is_sealing
+
+
+def test_while_the_keep_file_is_not_understood_only_want_of_room_takes_anything(path: Path) -> None:
+    now_ms = two_days(path)
+    (path.parent / "keep.json").write_text("{", encoding="utf-8")
+    before = rows(path, "select count(*) from reading")
+    thinned(path, Policy(keep_raw_days=1), now_ms)
+    assert rows(path, "select count(*) from reading") == before
+    assert thinned(path, Policy(keep_raw_days=1, telemetry_max_mb=0), now_ms).is_early
+    assert rows(path, "select count(*) from reading") < before
+
+
+def test_where_nothing_else_helps_all_but_door_edges_goes_and_what_was_not_sealed_is_said(path: Path) -> None:
+    now_ms = two_days(path, probes=3)
+    conn = sqlite3.connect(path)
+    conn.execute("update channel set flags = 1, kind = 4 where channel = 2")
+    conn.execute("update reading set value = dev_ms / 7200000 % 2 where channel = 2")
+    conn.execute("update reading set status = 33 where channel = 1 and dev_ms < 3600000")
+    conn.commit()
+    conn.close()
+    told = {"version": 1, "sealed": {UID: {"9": 60}}, "keep": []}
+    (path.parent / "keep.json").write_text(json.dumps(told), encoding="utf-8")
+    thinned(path, Policy(keep_raw_days=1, telemetry_max_mb=0), now_ms)
+    old = f"dev_ms < {now_ms - 7 * HOUR_MS}"
+    assert rows(path, f"select count(*) from reading where {old} and channel < 2") == [(0,)]
+    edges = {minute for (minute,) in rows(path, f"select dev_ms / 60000 from reading where {old} and channel = 2")}
+    assert set(range(0, 41 * 60, 120)) <= edges
+    assert rows(path, "select count, total from thinned where quality = 4 order by start_ms limit 1") == [(60, 0)]
+    assert rows(path, "select period_s, count(*) > 0 from thinned where quality = 1 group by period_s") == [
+        (300, 1),
+        (86_400, 1),
+    ]
+    ((count, first, cause),) = rows(path, "select count, first_seq, cause from gap")
+    assert (first, cause) == (60, "thinned_before_sealing")
+    unsealed = rows(path, "select sum(count) from thinned")[0][0] - 60 + len([m for m in edges if m < 20])
+    assert count == unsealed
+    assert sum(count for _, count, _ in totals(path)) == 3 * 2880
+
+
+def test_a_disk_that_is_nearly_full_is_relieved_before_anything_else_is_lost(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ms = two_days(path)
+    before = rows(path, "select count(*) from reading")
+    full = SimpleNamespace(f_bavail=4, f_blocks=100)
+    monkeypatch.setattr(room, "statvfs", lambda _path: full)
+    assert thinned(path, Policy(keep_raw_days=7), now_ms).is_early
+    assert rows(path, "select count(*) from reading") < before
+    assert rows(path, "select count(*) from reading where dev_ms >= 151200000") == [(2 * 360,)]
+
+
+def test_a_fault_of_the_database_ends_the_round_and_the_next_begins_anew(path: Path) -> None:
+    now_ms = two_days(path)
+    conn = sqlite3.connect(path, isolation_level=None, timeout=0)
+    thinner = Thinner(conn, path, Policy(keep_raw_days=1))
+    assert thinner.step(at(now_ms))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("begin immediate")
+    with pytest.raises(sqlite3.OperationalError):
+        thinner.step(at(now_ms))
+    other.execute("rollback")
+    other.close()
+    while thinner.step(at(now_ms)):
+        pass
+    assert rows(path, "select min(dev_ms) from reading") == [(DAY_MS,)]
+    conn.close()
 
 
 def test_an_absent_keep_file_means_that_nobody_seals(path: Path) -> None:
