@@ -8,14 +8,13 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from firmware_bridge.link.decoding import decode_from_device, decode_from_host
 from firmware_bridge.link.framing import FrameReader
 from firmware_bridge.link.messages import (
     FrameRefused,
     FromDevice,
     FromHost,
     UidRefused,
-    decode_from_device,
-    decode_from_host,
 )
 
 M = TypeVar("M")

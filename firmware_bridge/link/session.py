@@ -5,6 +5,7 @@ store (`reconciled`, `committed`). Owns, for the link, invariant 1: `next` in an
 told. Rules: LINK section 3.
 """
 
+from firmware_bridge.link import cadence
 from firmware_bridge.link.asking import Asking
 from firmware_bridge.link.events import (
     HelloHeard,
@@ -18,7 +19,6 @@ from firmware_bridge.link.events import (
 )
 from firmware_bridge.link.framing import DELIMITER, encode_frame
 from firmware_bridge.link.messages import (
-    FLAG_EVENT,
     STATUS_EARLIER_BOOT,
     Ack,
     CmdRsp,
@@ -39,17 +39,8 @@ from firmware_bridge.link.states import TRANSITIONS, Happening, State
 
 RECORDS_WAITING_MAX = 512  # records of one port that may wait for their commit (LINK section 4)
 RECORDS_PER_SECOND_MAX = 2_000  # a flooding board is held to this by not acknowledging (LINK section 4)
-PERIOD_DEFAULT_MS = 10_000  # until the descriptions are known; the usual period of a probe (LINK section 2)
-STALE_PERIODS = 2  # silence after which a port is stale (LINK section 3)
-STALE_MS_MIN = 5_000  # but never sooner (LINK section 3)
-SILENT_PERIODS = 3  # silence after which we begin again (LINK section 3)
-SILENT_MS_MIN = 7_500  # keeps the 3 periods behind the 2 when the floor of 5 s rules
-PROBE_FAST_MS, PROBE_FAST_FOR_MS = 200, 3_000  # HELLO_REQ each 200 ms for 3 s (LINK section 3)
-PROBE_SLOW_MS = 2_000  # then each 2 s, also when stale (LINK section 3)
-PROBE_IDLE_AFTER_MS, PROBE_IDLE_MS = 30_000, 30_000  # a port that never answered: once per 30 s (LINK section 4)
 NEWER_LINK_ASK_MS = 10_000  # at most one HELLO_REQ in 10 s for version or type errors (LINK section 1)
 HELLO_AGAIN_MS = 200  # a second HELLO of the boot just linked is the answer to our own question, not news
-PATIENCE_MS = 500  # LINK section 4; nothing that time asks for is due to less
 WAKE_AFTER_MS = 1_000  # one extra delimiter in front after more than 1 s of silence (LINK section 1)
 PENDING_BYTES_MAX = 64 * 1024  # bytes waiting to be sent (LINK section 4); all that is dropped is asked or said again
 
@@ -71,7 +62,7 @@ class HostSession:
         self.seen_seq = 0
         self.receiver: Receiver[FromDevice] = host_receiver()
         self._asking = Asking(first_cmd_id)
-        self._period_ms = PERIOD_DEFAULT_MS
+        self._period_ms = cadence.PERIOD_DEFAULT_MS
         self._events: list[SessionEvent] = []
         self._output = bytearray()
         self._is_ack_due = False
@@ -149,9 +140,8 @@ class HostSession:
         return self._take_events()
 
     def describe(self, descriptions: tuple[Desc, ...]) -> None:
-        """Learn the periods of the channels: the shortest one that is not an event decides when silence is silence."""
-        periods_ms = [desc.period_ds * 100 for desc in descriptions if not desc.flags & FLAG_EVENT and desc.period_ds]
-        self._period_ms = min(periods_ms, default=PERIOD_DEFAULT_MS)
+        """Learn the periods of the channels: they decide when silence is silence."""
+        self._period_ms = cadence.shortest_period_ms(descriptions)
 
     def command(self, ask_id: str, op: int, args: bytes) -> bool:
         """Ask the board to do something at the next tick; False when it is not linked or too much waits already."""
@@ -168,10 +158,10 @@ class HostSession:
         """Do what time asks for: HELLO_REQ, TIME_REQ, repeated commands, silence."""
         quiet_ms = now_ms - self._heard_at_ms
         if self.state in LIVE_STATES:
-            if quiet_ms > max(SILENT_PERIODS * self._period_ms, SILENT_MS_MIN):
+            if quiet_ms > cadence.silent_after_ms(self._period_ms):
                 self._move(Happening.SILENT)
                 self._opened_at_ms = now_ms
-            elif quiet_ms > max(STALE_PERIODS * self._period_ms, STALE_MS_MIN):
+            elif quiet_ms > cadence.stale_after_ms(self._period_ms):
                 self._move(Happening.QUIET)
         if self.state in PROBING_STATES and self._is_probe_due(now_ms):
             self._probed_at_ms = now_ms
@@ -191,9 +181,7 @@ class HostSession:
 
     def patience_ms(self, now_ms: int) -> int:
         """Return how long the port may be listened to before `tick` has something to do."""
-        if self.state in PROBING_STATES and now_ms - self._opened_at_ms < PROBE_FAST_FOR_MS:
-            return PROBE_FAST_MS // 2
-        return PATIENCE_MS
+        return cadence.patience_ms(self.state, now_ms - self._opened_at_ms)
 
     def _hear(self, message: FromDevice, now_ms: int, *, may_take: bool) -> None:
         if self.state is State.REFUSED:
@@ -293,14 +281,9 @@ class HostSession:
     def _is_probe_due(self, now_ms: int) -> bool:
         if self._probed_at_ms is None:
             return True
-        since_ms = now_ms - self._probed_at_ms
-        if self.state is State.STALE:
-            return since_ms >= PROBE_SLOW_MS
         probing_ms = now_ms - self._opened_at_ms
-        if probing_ms < PROBE_FAST_FOR_MS:
-            return since_ms >= PROBE_FAST_MS
-        is_idle = not self._has_ever_answered and probing_ms >= PROBE_IDLE_AFTER_MS
-        return since_ms >= (PROBE_IDLE_MS if is_idle else PROBE_SLOW_MS)
+        each_ms = cadence.probe_each_ms(self.state, probing_ms, has_ever_answered=self._has_ever_answered)
+        return now_ms - self._probed_at_ms >= each_ms
 
     def _refuse(self) -> None:
         self._is_reconciling = False

@@ -43,13 +43,13 @@ class Process:
             env=os.environ | (environment or {}),
         )
 
-    def kill(self) -> None:
+    def kill(self, *, does_name_stay: bool = False) -> None:
         """End it as a power cut would.
 
         The name of a board's port goes first, as it does with a cable: the terminal's number may be another test's the
         next moment, and a bridge would find a stranger's board under the old name.
         """
-        if self.link is not None:
+        if self.link is not None and not does_name_stay:
             self.link.unlink(missing_ok=True)
         self.child.send_signal(signal.SIGKILL)
         self.child.communicate()

@@ -10,8 +10,9 @@ from cobs.cobs import decode as cobs_decode
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware_bridge.link.decoding import decode_from_device
 from firmware_bridge.link.framing import SILENCE_MS, TEXT_LINES_PER_MINUTE_MAX, FrameReader, encode_frame
-from firmware_bridge.link.messages import Data, FrameRefused, decode_from_device, encode
+from firmware_bridge.link.messages import Data, FrameRefused, encode
 
 BODIES = st.binary(min_size=4, max_size=244)
 

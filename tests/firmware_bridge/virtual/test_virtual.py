@@ -158,7 +158,7 @@ def test_the_link_goes_with_the_board_and_the_next_board_takes_it_over(shop: Sho
 
 
 def test_a_killed_board_leaves_a_dead_link_that_the_next_one_replaces(shop: Shop) -> None:
-    shop.board().kill()
+    shop.board().kill(does_name_stay=True)
     assert (shop.ports / "fridge").is_symlink()
     shop.board()
     shop.bridge("--commit-interval-s", "1")
