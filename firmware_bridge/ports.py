@@ -125,10 +125,10 @@ def find_ports(patterns: Sequence[str], exclude: Sequence[str] = ()) -> dict[str
     """Return the ports that match now: path to what it stands for, one path for each device, at most 64.
 
     What it stands for changes when a port is plugged in again, even under the same name. exclude: patterns of paths
-    that are nobody's business here.
+    that are nobody's business here; their devices are left alone under every other name, too.
     """
     found: dict[str, str] = {}
-    devices: set[tuple[int, int]] = set()
+    devices = _devices(exclude)
     for pattern in patterns:
         for path in sorted(glob(pattern)):  # noqa: PTH207 - Path.glob refuses absolute patterns
             if any(fnmatch(path, refused) for refused in exclude):
@@ -143,6 +143,18 @@ def find_ports(patterns: Sequence[str], exclude: Sequence[str] = ()) -> dict[str
             devices.add(device)
             found[path] = f"{status.st_dev} {status.st_ino} {status.st_rdev} {status.st_ctime_ns}"
     return found
+
+
+def _devices(patterns: Sequence[str]) -> set[tuple[int, int]]:
+    devices = set()
+    for pattern in patterns:
+        for path in glob(pattern):  # noqa: PTH207 - as above
+            try:
+                status = os.stat(path)  # noqa: PTH116 - as above
+            except OSError:
+                continue  # as above
+            devices.add((status.st_dev, status.st_ino))
+    return devices
 
 
 def is_same_device(path: str, other: str) -> bool:

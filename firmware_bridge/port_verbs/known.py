@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -60,15 +59,19 @@ def known_ports(settings: BridgeSettings, heartbeat: Path) -> list[KnownPort]:
     said = read_heartbeat(heartbeat)
     adapters = {adapter.port: adapter for adapter in settings.adapters}
     patterns = (*STABLE_PATTERNS, *settings.ports, *DEVICE_PATTERNS)
+    # What is excluded by one of its names is left alone under every other, and is not even listed.
+    excluded = {os.path.realpath(name) for name in _matching(settings.exclude)}
     found: dict[str, list[str]] = {}
-    for name in (*adapters, *_matching(patterns, settings.exclude)):
+    for name in (*adapters, *_matching(patterns)):
         device = os.path.realpath(name)
+        if device in excluded:
+            continue
         names = found.setdefault(device, [])
         if name != device and name not in names:
             names.append(name)
         if len(found) >= PORTS_MAX:
             break
-    read = {os.path.realpath(name) for name in _matching(settings.ports, settings.exclude)}
+    read = {os.path.realpath(name) for name in _matching(settings.ports)}
     holding = holders(found)
     ports = []
     for device, names in found.items():
@@ -131,9 +134,8 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text[:200])
 
 
-def _matching(patterns: Sequence[str], exclude: Sequence[str]) -> list[str]:
-    names = (name for pattern in patterns for name in sorted(glob(pattern)))  # noqa: PTH207 - as above
-    return [name for name in names if not any(fnmatch(name, refused) for refused in exclude)]
+def _matching(patterns: Sequence[str]) -> list[str]:
+    return [name for pattern in patterns for name in sorted(glob(pattern))]  # noqa: PTH207 - as above
 
 
 def _is_alive(content: dict[str, Any]) -> bool:

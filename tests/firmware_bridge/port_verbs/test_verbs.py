@@ -12,6 +12,7 @@ import pytest
 from firmware_bridge.port_verbs.block import append_block, block_text, free_uid
 from firmware_bridge.port_verbs.known import read_heartbeat
 from firmware_bridge.port_verbs.looking import Found
+from firmware_bridge.ports import find_ports
 from firmware_bridge.settings import load_settings
 from tests.firmware_bridge.adapters.peers import a_modbus_station, a_peer, by_line
 from tests.firmware_bridge.adapters.test_adapters_live import XY_MD02, a_gateway, a_scale
@@ -25,7 +26,11 @@ CHECKOUT = Path(__file__).parents[3]
 def shop(tmp_path: Path) -> Iterator[Shop]:
     with a_shop(tmp_path) as shop:
         shop.data.mkdir()
-        (shop.data / "larder.toml").write_text(f'# ours\n[bridge]\nports = ["{shop.ports}/*"]  # all\n', "utf-8")
+        # Whatever is plugged into the computer that runs the tests is left alone.
+        (shop.data / "larder.toml").write_text(
+            f'# ours\n[bridge]\nports = ["{shop.ports}/*"]  # all\nexclude = ["/dev/ttyUSB*", "/dev/ttyACM*"]\n',
+            "utf-8",
+        )
         yield shop
 
 
@@ -132,6 +137,17 @@ def test_silence_and_what_is_no_port_are_said(shop: Shop) -> None:
     done = ports(shop, "probe", *QUICK, str(shop.data))
     assert done.returncode == 1
     assert "is not a serial port." in done.stderr
+
+
+def test_an_excluded_device_is_left_alone_under_every_name(shop: Shop) -> None:
+    with a_peer(shop.ports / "modem", by_line(a_gateway)):
+        (shop.ports / "other-name").symlink_to((shop.ports / "modem").readlink())
+        (shop.data / "larder.toml").write_text(
+            f'[bridge]\nports = ["{shop.ports}/*"]\nexclude = ["{shop.ports}/mod*"]\n', "utf-8"
+        )
+        assert not {"modem", "other-name"} & set(listed(shop))
+        assert find_ports([f"{shop.ports}/*"], [f"{shop.ports}/mod*"]) == {}
+        assert list(find_ports([f"{shop.ports}/*"])) == [f"{shop.ports}/modem"]
 
 
 def test_a_label_is_never_given_twice_and_a_block_cannot_break_out_of_its_quotes(tmp_path: Path) -> None:
