@@ -8,6 +8,7 @@ from firmware_bridge.clock import HostNow
 from firmware_bridge.store.quality import GOOD, SUSPECT
 from firmware_bridge.store.read.asked import AskAnswered, answer_to
 from firmware_bridge.store.read.board_clock import BoardTime, board_time
+from firmware_bridge.store.read.brackets import Bracket, bracket
 from firmware_bridge.store.read.devices import devices, error_counts, settings
 from firmware_bridge.store.read.opening import TelemetryUnreadable, open_telemetry
 from firmware_bridge.store.read.summaries import Summary, summaries
@@ -34,6 +35,7 @@ __all__ = [
     "SUSPECT",
     "AskAnswered",
     "BoardTime",
+    "Bracket",
     "Channel",
     "Counts",
     "Device",
@@ -52,6 +54,7 @@ __all__ = [
     "Wanted",
     "answer_to",
     "board_time",
+    "bracket",
     "channels",
     "counts",
     "devices",

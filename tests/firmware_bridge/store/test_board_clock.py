@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge.clock import HostNow
-from firmware_bridge.link.events import UptimeHeard
+from firmware_bridge.link.events import RecordsArrived, UptimeHeard
 from firmware_bridge.link.messages import Hello
 from firmware_bridge.store import read
 from firmware_bridge.store.clock_map import ClockHint, ClockMap, ClockSample, agreed
@@ -138,6 +138,32 @@ def test_nothing_is_offered_while_the_clock_is_set_and_nothing_of_another_start_
 def test_readings_before_the_clock_was_set_get_their_time_once_it_is() -> None:
     clock_map = ClockMap([a_sample(0, is_synced=False), a_sample(HOUR_MS)])
     assert clock_map.utc_us(1_000) == (MONDAY_US + 1_000_000, "trusted")
+
+
+def test_a_boot_that_nobody_met_lies_between_its_neighbours(computer: Computer) -> None:
+    """Boot 10 came and went unseen; its records come later, out of the ring, through boot 11."""
+    computer.meet(a_uid(1), 60_000)
+    computer.pass_ms(HOUR_MS)
+    computer.hear(a_uid(1), 60_000 + HOUR_MS)
+    met = RecordsArrived(9, False, 0, 61_000, [(0, 0, 0, 4)], computer.now.boottime_ms)  # a second after boot 9 was met
+    computer.store.records(a_uid(1), met, computer.now)
+    computer.pass_ms(HOUR_MS)
+    kept = Hello(11, 1, 3, 30_000, 0, a_uid(1), 1, 0, 2, True, 0, 256)
+    computer.store.commit()
+    computer.store.hello(kept, "/dev/a", computer.now)
+    at_ms = computer.now.boottime_ms
+    computer.store.uptime(a_uid(1), UptimeHeard(11, 30_000, at_ms - 4, at_ms), computer.now)
+    records = [(0, 0, 0x10, 5), (10, 0, 0x10, 6)]
+    computer.store.records(a_uid(1), RecordsArrived(10, True, 1, 7_000, records, at_ms), computer.now)
+    computer.store.commit()
+    conn = read.open_telemetry(computer.path)
+    uid = a_uid(1).hex()
+    found = read.bracket(conn, uid, 10)
+    assert found is not None and found.from_utc_us is not None and found.to_utc_us is not None
+    assert abs(found.from_utc_us - (MONDAY_US + 1_000_000)) < 10_000
+    assert abs(found.to_utc_us - (MONDAY_US + (computer.true_ms - 30_000) * 1000)) < 10_000
+    assert read.bracket(conn, uid, 9) is None
+    conn.close()
 
 
 @pytest.mark.parametrize(("rate", "is_faulty"), [(1.009, False), (0.991, False), (1.012, True), (0.988, True)])
