@@ -5,7 +5,9 @@ the request makes it have, at every offset, and only a frame whose CRC holds is 
 our own request or a neighbour's reply cost nothing. Modbus Application Protocol 1.1b3, Modbus over Serial Line 1.02.
 """
 
-from dataclasses import dataclass
+from functools import lru_cache
+
+import msgspec
 
 BUFFER_BYTES_MAX = 320  # LINK section 5: the longest reply is 256 bytes, and some noise
 REQUEST_BYTES = 8
@@ -40,9 +42,11 @@ def _crc_table() -> tuple[int, ...]:
 _CRC_TABLE = _crc_table()
 
 
-def crc16(data: bytes) -> int:
-    """Return the CRC-16 of Modbus: reflected polynomial A001, beginning with FFFF."""
-    crc = 0xFFFF
+def crc16(data: bytes, crc: int = 0xFFFF) -> int:
+    """Return the CRC-16 of Modbus: reflected polynomial A001, beginning with FFFF; 0 for a frame with its own CRC.
+
+    crc: that of the bytes before, to go on from.
+    """
     table = _CRC_TABLE
     for byte in data:
         crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
@@ -61,7 +65,7 @@ def read_request(unit: int, function: int, address: int, count: int) -> bytes:
 
 def is_request(window: bytes) -> bool:
     """Say whether these 8 bytes are a whole request with a right CRC."""
-    return window[1] in FUNCTIONS and crc16(window[:6]) == int.from_bytes(window[6:8], "little")
+    return window[1] in FUNCTIONS and crc16(window[:REQUEST_BYTES]) == 0
 
 
 def foreign_request(data: bytes, own: bytes) -> bytes | None:
@@ -73,16 +77,14 @@ def foreign_request(data: bytes, own: bytes) -> bytes | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Registers:
+class Registers(msgspec.Struct, frozen=True, gc=False):
     """A reply: the registers' bytes in the order of the line, and how many stray bytes came in front."""
 
     data: bytes
     skipped: int
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True, gc=False):
     """A station says why it does not answer: the exception code."""
 
     code: int
@@ -99,13 +101,21 @@ class Refusal:
         return self.meaning != CONFIG_ERROR
 
 
+@lru_cache(maxsize=256)
+def _expected(unit: int, function: int, count: int) -> tuple[bytes, int, bytes]:
+    """Return how a reply begins, the CRC of that, and how a refusal begins: the same for every poll."""
+    head = bytes((unit, function, 2 * count))
+    return head, crc16(head), bytes((unit, function | EXCEPTION_FLAG))
+
+
 class ReplyReader:
     """Wait for the one reply to one request."""
 
+    __slots__ = ("_dropped", "_head", "_head_crc", "_held", "_refusal_head", "_reply_bytes")
+
     def __init__(self, unit: int, function: int, count: int) -> None:
         """count: registers asked for, 1 to 125."""
-        self._head = bytes((unit, function, 2 * count))
-        self._refusal_head = bytes((unit, function | EXCEPTION_FLAG))
+        self._head, self._head_crc, self._refusal_head = _expected(unit, function, count)
         self._reply_bytes = 2 * count + 5
         self._held = b""
         self._dropped = 0
@@ -130,7 +140,7 @@ class ReplyReader:
             if end > len(held):
                 unfinished = start
                 break
-            if crc16(held[start : end - 2]) == int.from_bytes(held[end - 2 : end], "little"):
+            if crc16(held[start + 3 : end], self._head_crc) == 0:
                 return Registers(held[start + 3 : end - 2], self._dropped + start)
             start = held.find(self._head, start + 1)
         return self._find_refusal(unfinished)
@@ -145,7 +155,7 @@ class ReplyReader:
         start = held.find(self._refusal_head)
         while 0 <= start < before and start + EXCEPTION_BYTES <= len(held):
             frame = held[start : start + EXCEPTION_BYTES]
-            if crc16(frame[:3]) == int.from_bytes(frame[3:], "little"):
+            if crc16(frame) == 0:
                 return Refusal(frame[2], self._dropped + start)
             start = held.find(self._refusal_head, start + 1)
         return None
