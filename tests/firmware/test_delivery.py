@@ -10,12 +10,14 @@ from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from firmware_bridge.virtual.board import BoardPlan, descriptions
 from tests.firmware.building import virtual_sensor
 from tests.firmware.chaos import chaos
 from tests.firmware.shop import DeviceShop, a_device_shop
-from tests.firmware_bridge.running import until
+from tests.firmware_bridge.running import UID, until
 
 FRIDGE = Path(__file__).parents[3] / "shared" / "data" / "sensors" / "ruuvi_fridge.csv"
 COLUMNS = ("temperature", "humidity")
@@ -214,3 +216,17 @@ def test_a_device_that_is_told_to_end_takes_its_link_with_it(shop: DeviceShop) -
     assert (shop.ports / "fridge").is_symlink(), "the link is the second one's by now"
     assert shop.tally(second)["merged"] == 0
     assert list(shop.ports.iterdir()) == []
+
+
+def test_the_c_device_describes_a_place_as_the_python_device_does(shop: DeviceShop) -> None:
+    expected = []
+    for number, kind in enumerate(("fridge", "freezer", "shelf", "ambient"), start=1):
+        uid = f"{UID[:-2]}{number:02x}"
+        plan = BoardPlan(bytes.fromhex(uid), f"{kind}-1", kind, has_door=True, period_s=2)
+        expected += [(uid, *msgspec.structs.astuple(desc)) for desc in descriptions(plan)]
+        shop.device("--kind", kind, "--name", f"{kind}-1", "--door", "--period-s", "2", link=kind, uid=uid)
+    shop.bridge("--commit-interval-s", "1")
+    columns = "uid, channel, kind, exp10, flags, lo, hi, period_ds, noise, unit, name"
+    sql = f"select {columns} from channel join device using (device) order by uid, channel"
+    until(lambda: len(shop.query(sql)) == len(expected), what="all are described")
+    assert expected == shop.query(sql)
