@@ -84,6 +84,8 @@ class Forks:
 
     def due_s(self) -> float:
         """Return when `ask` has something to do."""
+        if not self._open and not self._suspicions:
+            return _NEVER  # asked at every event of the engine, and almost always so
         due_s = min((deadline_s for _asked, deadline_s in self._open.values()), default=_NEVER)
         if len(self._open) < QUESTIONS_MAX:
             due_s = min(due_s, min((one.until_s for one in self._suspicions.values()), default=_NEVER))
