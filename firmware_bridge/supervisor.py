@@ -145,10 +145,16 @@ class Supervisor:
         if gone is not None:
             self._workers.pop(gone).stop()
 
+    def _room_note(self) -> str:
+        hours = self._writer.raw_hours_for_want_of_room
+        if hours is None:
+            return ""
+        return _("Room is short: readings older than {hours} h are kept as summaries alone.").format(hours=hours)
+
     def _say(self, *, is_last: bool = False) -> None:
         refusal = self._writer.refusal
         state = "stopped" if is_last else "disk_refuses" if refusal else "running"
-        message = _("The disk refuses: {reason}").format(reason=refusal) if refusal else ""
+        message = _("The disk refuses: {reason}").format(reason=refusal) if refusal else self._room_note()
         ports = [worker.status() for _path, worker in sorted(self._workers.items())]
         self._heartbeat.say(state, message, self._writer.records_waiting, ports, self._now(), is_last=is_last)
 

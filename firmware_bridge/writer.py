@@ -71,6 +71,12 @@ class Writer(threading.Thread):
         self._last_commit_ms = 0
 
     @property
+    def raw_hours_for_want_of_room(self) -> int | None:
+        """Return how many hours of readings are still whole where room is short, None where the settings hold."""
+        thinner = self._thinner
+        return thinner.raw_hours if thinner is not None and thinner.is_early else None
+
+    @property
     def is_accepting(self) -> bool:
         """Say whether records may be taken; when not, they stay unacknowledged on their boards."""
         return not self.refusal and len(self._queue) < QUEUE_EVENTS_MAX and self.failure is None

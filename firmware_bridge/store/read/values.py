@@ -73,7 +73,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much there is: boards ever linked, readings stored, gaps known."""
+    """How much there is: boards ever linked, readings stored (whole ones, up to 100,000), gaps known."""
 
     devices: int
     readings: int

@@ -12,6 +12,7 @@ from firmware_bridge.store.seeking import first_seq_at
 
 READINGS_MAX = 10_000  # rows of one answer
 GAPS_MAX = 10_000
+COUNTED_MAX = 100_000  # two weeks of a probe; more tells nobody more
 
 
 def channels(conn: sqlite3.Connection) -> list[Channel]:
@@ -67,10 +68,12 @@ def gaps(conn: sqlite3.Connection, device_uid: str | None = None, limit: int = 5
 
 
 def counts(conn: sqlite3.Connection) -> Counts:
-    """Count boards, readings and gaps."""
+    """Count boards, readings that are whole (up to COUNTED_MAX: every refresh of a screen asks) and gaps."""
     row = conn.execute(
-        "select (select count(*) from device), (select count(*) from reading) + (select count(*) from stage),"
-        " (select count(*) from gap)"
+        "select (select count(*) from device),"
+        " (select count(*) from (select 1 from reading limit ?)) + (select count(*) from stage),"
+        " (select count(*) from gap)",
+        (COUNTED_MAX,),
     ).fetchone()
     return Counts(*row)
 

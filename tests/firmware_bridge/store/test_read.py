@@ -12,6 +12,7 @@ from firmware_bridge.link.events import StatHeard
 from firmware_bridge.link.messages import Stat
 from firmware_bridge.store import read
 from firmware_bridge.store.quality import REASON_CODES
+from firmware_bridge.store.read import windows
 from firmware_bridge.store.read.whole import half_even
 from firmware_bridge.store.room import Policy, Thinner
 from firmware_bridge.store.store import Store
@@ -182,6 +183,15 @@ def test_a_device_says_what_is_known_of_it(path: Path) -> None:
     assert (device.gap_count, device.reboot_count) == (1, 1)
     assert (device.ring_used, device.bad_frames, device.resent, device.supply_milli_v) == (4, 1, 2, 5)
     assert read.error_counts(conn) == [] and read.settings(conn) == []
+    conn.close()
+
+
+def test_counting_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_thinned_market(path, 1)
+    conn = read.open_telemetry(path)
+    assert read.counts(conn).readings == 2 * 1440
+    monkeypatch.setattr(windows, "COUNTED_MAX", 100)
+    assert read.counts(conn).readings == 100
     conn.close()
 
 

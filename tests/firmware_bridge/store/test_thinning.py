@@ -1,10 +1,12 @@
 """Thinning: what stays, what becomes of the rest, how much room it takes, and killed anywhere."""
 
 import json
+import random
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +17,10 @@ from firmware_bridge.store.keep import KEEP_BYTES_MAX, Keep, read_keep
 from firmware_bridge.store.protection import Bounds
 from firmware_bridge.store.quality import QUALITY_GOOD, QUALITY_SUSPECT, REASON_CODES
 from firmware_bridge.store.room import MEGABYTE, Policy, Thinner, levels
+from firmware_bridge.store.store import Store
+from firmware_bridge.supervisor import Supervisor
+from firmware_bridge.writer import Writer
+from tests.firmware_bridge.running import until
 from tests.firmware_bridge.store.years import DAY_MS, EPOCH_US, a_market, at, measured, stored, value_at
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
@@ -310,11 +316,35 @@ def test_two_years_of_eight_probes_keep_within_their_size(path: Path) -> None:
     assert rows(path, "select value from setting_version where name = 'raw_hours_kept'")[0] == ("168",)
 
 
+def test_the_bridge_thins_in_its_hourly_work_and_says_where_room_is_short(path: Path) -> None:
+    now_ms = two_days(path)
+    store = Store(path, at(now_ms))
+    thinner = Thinner(store.conn, path, Policy(telemetry_max_mb=0))
+    writer = Writer(store, lambda: at(now_ms), thinner=thinner)
+    beat, stopping = path.parent / "bridge.json", threading.Event()
+    supervisor = Supervisor(writer, (), beat, lambda: at(now_ms), lambda: now_ms, random.Random(1))
+    whole_from = "select min(dev_ms) / 3600000 from reading"
+    thread = threading.Thread(target=supervisor.run, args=(stopping,))
+    thread.start()
+    try:
+        until(lambda: rows(path, whole_from) == [(42,)], what="all that can go has gone")
+    finally:
+        stopping.set()
+        thread.join()
+    store.close()
+    message = json.loads(beat.read_text(encoding="utf-8"))["message"]
+    assert message == "Room is short: readings older than 6 h are kept as summaries alone."
+
+
 KILLED_PROGRAM = """
 import sqlite3, sys
 from pathlib import Path
 from firmware_bridge.store.protection import Bounds
 from firmware_bridge.store.room import Policy, Thinner
+from firmware_bridge.store.store import Store
+from firmware_bridge.supervisor import Supervisor
+from firmware_bridge.writer import Writer
+from tests.firmware_bridge.running import until
 from tests.firmware_bridge.store.years import at
 path = Path(sys.argv[1])
 conn = sqlite3.connect(path, isolation_level=None)
