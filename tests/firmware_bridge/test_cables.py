@@ -16,9 +16,10 @@ from firmware_bridge.link.ring import Ring, buffer_bytes
 from tests.firmware_bridge.cables import Cable
 from tests.firmware_bridge.running import UID, Shop, a_shop, until
 from tests.firmware_bridge.unplugging import Plugged, unplug
-from tests.firmware_bridge.weighing import DESC
+from tests.firmware_bridge.weighing import DESC, bridge_load
 
 OTHER_UID = "01eeffc042000002"
+RSS_MB_MAX = 35.0
 REPLUG_S_MAX = 5.0  # the bench holds it to 1.5 s; here other tests run beside it
 
 
@@ -203,3 +204,8 @@ def test_what_was_malformed_is_counted_by_port_and_kind_over_restarts(shop: Shop
         assert bridge.end()[0] == 0
         assert shop.query("select port, kind, count from error_count") == [(str(shop.ports / "a"), "crc", total)]
     cable.pull()
+
+
+def test_a_new_bridge_with_eight_boards_stays_small(tmp_path: Path) -> None:
+    """What makes the tables of a new file is not carried along: see `make_ready`."""
+    assert bridge_load(tmp_path, seconds=1.0, settle_s=1.0)["rss_mb"] < RSS_MB_MAX

@@ -166,6 +166,14 @@ def test_ports_are_found_once_each_and_a_new_device_under_an_old_name_is_seen(tm
     cable.pull()
 
 
+def test_a_device_that_is_excluded_is_left_alone_under_every_name(tmp_path: Path) -> None:
+    cable = Cable(tmp_path / "tty-a")
+    (tmp_path / "other-name").symlink_to(os.ttyname(cable.theirs))
+    assert list(find_ports([f"{tmp_path}/*"])) == [str(tmp_path / "other-name")]
+    assert find_ports([f"{tmp_path}/*"], [f"{tmp_path}/tty-*"]) == {}
+    cable.pull()
+
+
 def test_waits_double_to_five_seconds_with_jitter() -> None:
     assert [reopen_wait_ms(failures, 0.0) for failures in range(7)] == [250, 500, 1000, 2000, 4000, 5000, 5000]
     assert reopen_wait_ms(100, 1.0) == 6000

@@ -16,7 +16,7 @@ from firmware_bridge.link.events import (
     UptimeHeard,
 )
 from firmware_bridge.link.framing import encode_frame
-from firmware_bridge.link.messages import Ack, Data, Hello, Op, TimeReq, encode
+from firmware_bridge.link.messages import STATUS_MERGED, Ack, Data, Hello, Op, TimeReq, encode
 from firmware_bridge.link.receiver import device_receiver
 from firmware_bridge.link.reconcile import Stored, reconcile
 from firmware_bridge.link.session import RECORDS_PER_SECOND_MAX, RECORDS_WAITING_MAX, HostSession
@@ -177,6 +177,24 @@ def test_a_host_that_cannot_commit_frees_nothing_on_the_board() -> None:
     world.host.is_committing = True
     world.run(10_000)
     assert_all_stored_once(world)
+
+
+def test_while_nothing_is_committed_the_board_keeps_all_that_was_sent_and_thins_the_rest() -> None:
+    """A host that says `seen` and never `next`, for longer than 30 s: nothing is freed, an outage stays covered."""
+    world = a_world(ring_records=64)
+    world.host.is_committing = False
+    world.run(60_000, produce_every_ms=200)
+    ring = world.device.ring
+    assert ring.tail == 0
+    assert ring.head - ring.tail <= 64
+    assert any(ring.get(seq).status & STATUS_MERGED for seq in range(ring.sent, ring.head))
+    assert world.host.session.seen_seq <= 32, "what the host cannot commit does not pin more than half of the ring"
+    assert ring.get(ring.head - 1).value == world.produced[-1]
+    world.host.is_committing = True
+    world.run(10_000)
+    seqs = [seq for _, seq, _ in world.host.rows]
+    assert seqs == list(range(len(seqs)))
+    assert world.host.rows[-1][2] == world.produced[-1]
 
 
 def test_a_record_below_seen_is_acknowledged_again_and_not_taken_twice() -> None:
