@@ -24,9 +24,9 @@ REASONS = ("", "oversize", "cobs", "short", "crc", "version", "type", "direction
 
 
 @cache
-def library(ring_records: int) -> ctypes.CDLL:
+def library(ring_records: int, *flags: str) -> ctypes.CDLL:
     """Return the header with a ring of so many records."""
-    loaded = ctypes.CDLL(str(build(SOURCE, "-O2", "-shared", "-fPIC", f"-DLL_RING={ring_records}")))
+    loaded = ctypes.CDLL(str(build(SOURCE, "-O2", "-shared", "-fPIC", f"-DLL_RING={ring_records}", *flags)))
     loaded.device_new.restype = ctypes.c_void_p
     for name in ("device_get", "device_take", "device_poll", "check_sum", "play_reed"):
         getattr(loaded, name).restype = ctypes.c_uint32
@@ -39,9 +39,15 @@ class CBoard:
     """One board. Free it with `close` or use it as a context."""
 
     def __init__(
-        self, *, uid: bytes, descriptions: Sequence[Desc], ring_records: int = 256, firmware: int = 0x0100
+        self,
+        *,
+        uid: bytes,
+        descriptions: Sequence[Desc],
+        ring_records: int = 256,
+        firmware: int = 0x0100,
+        flags: tuple[str, ...] = (),
     ) -> None:
-        self.library = library(ring_records)
+        self.library = library(ring_records, *flags)
         self._handle = ctypes.c_void_p(self.library.device_new(uid, firmware))
         self._taken = (ctypes.c_uint8 * (1 << 16))()
         for desc in descriptions:

@@ -37,6 +37,12 @@ uint8_t ll_cmd(void *user, uint8_t op, const uint8_t *args)
     return d->next_status;
 }
 
+#ifdef LL_HAS_SAVE
+static uint32_t saves;
+void ll_save(void *user) { (void)user, saves++; }
+uint32_t save_count(void) { return saves; }
+#endif
+
 device *device_new(const uint8_t *uid, uint16_t firmware)
 {
     device *d = (device *)calloc(1, sizeof *d);

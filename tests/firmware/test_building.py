@@ -60,6 +60,16 @@ def test_a_million_hostile_bytes_and_a_million_damaged_frames_do_no_harm(ring_re
     assert taken > 0.99 * count, "the others were good"
 
 
+@pytest.mark.parametrize("level", ["-O0", "-O3", "-Os"])
+def test_the_header_needs_nothing_of_a_system_but_memcpy(tmp_path: Path, level: str) -> None:
+    program, made = tmp_path / "alone.c", tmp_path / "alone.o"
+    program.write_text('#define LL_IMPLEMENTATION\n#include "larder_link.h"\n', "ascii")
+    flags = ("-std=c99", "-DLL_HAS_CMD", "-DLL_HAS_SAVE", f"-I{FIRMWARE}", "-c", str(program), "-o", str(made))
+    run(need_program("cc"), level, "-fno-stack-protector", *flags)
+    needed = {line.split()[-1] for line in run(need_program("nm"), "-u", str(made)).splitlines()}
+    assert needed - {"memcpy", "_GLOBAL_OFFSET_TABLE_"} == {"ll_tx", "ll_cmd", "ll_save"}
+
+
 def test_what_asks_for_nonsense_is_refused_as_usage(tmp_path: Path) -> None:
     program = str(virtual_sensor())
     uid = ("--uid", "01eeffc042000001")

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import msgspec
 import pytest
 
 from firmware_bridge.virtual.board import BoardPlan, descriptions
-from tests.firmware.building import virtual_sensor
+from tests.firmware.building import SANITIZED, virtual_sensor
 from tests.firmware.chaos import chaos
 from tests.firmware.shop import DeviceShop, a_device_shop
 from tests.firmware_bridge.running import UID, until
@@ -194,6 +195,29 @@ def test_resets_full_rings_and_wraps_lose_only_what_is_declared(
         # What was lost with the power is declared without a number: nobody can know it.
         assert [count for _, count, cause in gaps if cause == "power"] == [None]
         assert most - tally["lost"] <= len(stored) <= most
+
+
+def test_a_device_with_every_fault_at_once_still_delivers(shop: DeviceShop) -> None:
+    options = ["--kind", "counter", "--count", "400", "--period-s", "0.005", "--seed", "7", "--baud", "115200"]
+    options += ["--noise", "0.001", "--drop", "0.001", "--dup", "0.001", "--stall", "0.9", "--clock-ppm", "300"]
+    device = shop.device(*options, program=virtual_sensor(*SANITIZED))
+    shop.bridge("--commit-interval-s", "1")
+    until(lambda: len(shop.stored()) == 400, what="all is stored")
+    assert [value for _, _, _, value in shop.stored_records()] == list(range(400))
+    assert shop.tally(device)["resent"] > 0, "the line was bad, or this proves nothing"
+
+
+def test_a_device_that_hears_only_noise_goes_on_and_answers_the_next_host(shop: DeviceShop) -> None:
+    device = shop.device(
+        "--kind", "counter", "--count", "50", "--period-s", "0.005", program=virtual_sensor(*SANITIZED)
+    )
+    source = random.Random(11)
+    with (shop.ports / "fridge").open("r+b", buffering=0) as port:
+        for _ in range(50):
+            port.write(source.randbytes(4_000))
+    shop.bridge("--commit-interval-s", "1")
+    until(lambda: len(shop.stored()) == 50, what="all is stored")
+    assert shop.tally(device)["merged"] == 0
 
 
 def test_a_device_keeps_its_ring_in_a_file_when_it_is_killed(shop: DeviceShop, tmp_path: Path) -> None:

@@ -149,6 +149,17 @@ def test_a_ring_outlives_a_reset_but_not_a_loss_of_power(cause: int) -> None:
         assert board.get("boot") == (10 if is_kept else 77)
 
 
+def test_a_board_with_memory_that_lasts_keeps_its_ring_without_power_too() -> None:
+    with CBoard(uid=UID, descriptions=DESCRIPTIONS, ring_records=SMALL, flags=("-DLL_HAS_SAVE",)) as board:
+        board.start()
+        before = board.library.save_count()
+        for value in range(10):
+            board.put(0, value, value)
+        assert board.library.save_count() - before >= 10
+        board.start(cause=POWER_ON)
+        assert (board.get("kept"), board.get("used")) == (1, 10)
+
+
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("byte", range(0, 20, 3))
 def test_a_reset_in_the_middle_of_a_step_finds_the_ring_of_the_step_before(which: int, byte: int) -> None:
