@@ -33,7 +33,7 @@ class Heartbeat:
 
 def read_heartbeat(path: Path, moment: Moment) -> Heartbeat:
     """Read a heartbeat of this boot; anything else (absent, older, of another boot, unreadable) reads as away."""
-    content = _content(path)
+    content = heartbeat_content(path)
     written_ms = content.get("boottime_ms")
     same_boot = str(content.get("host_boot_id", "")).replace("-", "") == moment.boot_id.replace("-", "")
     if not isinstance(written_ms, int) or not same_boot or content.get("state") == "stopped":
@@ -63,7 +63,8 @@ def write_heartbeat(path: Path, moment: Moment, *, state: str, message: str) -> 
     temporary.replace(path)
 
 
-def _content(path: Path) -> dict[str, Any]:
+def heartbeat_content(path: Path) -> dict[str, Any]:
+    """Return what a heartbeat file says, bounded and not judged; empty for anything unexpected."""
     try:
         with path.open("rb") as file:
             content = json.loads(file.read(HEARTBEAT_BYTES_MAX))

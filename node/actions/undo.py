@@ -49,18 +49,22 @@ PLAN_HINTS = {
     "withdraw": N_("Accept a plan again with: larder plan --accept"),
     "cook": N_("Correct the stock: larder count for what is left, larder receive for what was not used."),
 }
-# What people decided about an item or a lot: it moved no goods, and it is taken back by deciding again.
+# What people decided about an item, a lot or a sensor: it moved no goods, and it is taken back by deciding again.
 DECISION_HINTS = {
     "lift": N_("Put the lot on hold again with: larder hold back"),
     "hold": N_("Lift the hold again with: larder hold lift"),
     "declare": N_("Declare it again with: larder item allergens"),
     "rename": N_("Rename it again with: larder item rename"),
+    "calibrate": N_("Take it back with: larder sensors withdraw"),
+    "uncalibrate": N_("Calibrate again with: larder sensors calibrate"),
 }
 _KEPT = {
     "lift": N_("the hold lifted since then stays lifted; put it back with: larder hold back"),
     "hold": N_("the lot put on hold since then stays so; lift it with: larder hold lift"),
     "declare": N_("the allergens declared since then stay; declare again with: larder item allergens"),
     "rename": N_("the name given since then stays; rename again with: larder item rename"),
+    "calibrate": N_("the calibration since then stays; take it back with: larder sensors withdraw"),
+    "uncalibrate": N_("the calibration taken back since then stays so; calibrate with: larder sensors calibrate"),
     "accept": N_("the plan accepted since then stays; take it back with: larder plan --withdraw"),
     "withdraw": N_("the plan withdrawn since then stays so; accept one again with: larder plan --accept"),
 }
@@ -176,7 +180,7 @@ def _plan(action: DoneAction) -> Refused:
 def _decision(action: DoneAction) -> Refused:
     return Refused(
         "undo.decision",
-        N_("That was a decision about an item or a lot; undo does not take it back."),
+        N_("That was a decision about an item, a lot or a sensor; undo does not take it back."),
         DECISION_HINTS[action.verb],
     )
 

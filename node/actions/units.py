@@ -14,28 +14,34 @@ from node.ledger.store import Transaction
 
 UNIT_NAME_CHARACTERS_MAX = 24
 UNIT_KINDS = ("fridge", "freezer", "ambient")
-# A device's uid (16 hex digits) and a channel number.
-_SENSOR = re.compile(r"[0-9a-f]{16}/[0-9]{1,2}\Z")
+# A device and a channel number: a board's uid is 16 hex digits, other hardware has the label of its settings.
+_SENSOR = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}/[0-9]{1,2}\Z")
+
+
+def checked_sensor(sensor: str) -> str:
+    """Return the name of a sensor, `DEVICE/CHANNEL`. Raises Refused for anything else."""
+    if not _SENSOR.match(sensor):
+        raise Refused(
+            "unit.bad_sensor",
+            N_("'{sensor}' is not a sensor."),
+            N_("Take the sensor's name from: larder sensors"),
+            sensor=sensor[:40],
+        )
+    return sensor
 
 
 def unit_key(sensor: str, field: str) -> str:
-    """Return the register key of a field of a sensor (`UID/CHANNEL`)."""
+    """Return the register key of a field of a sensor (`DEVICE/CHANNEL`)."""
     return f"unit/{sensor}/{field}"
 
 
 def describe_unit(
     tx: Transaction, *, action_id: bytes, who: int, sensor: str, name: str | None = None, kind: str | None = None
 ) -> None:
-    """Give the unit at `sensor` (`UID/CHANNEL`) a name, a kind, or both. Raises Refused."""
+    """Give the unit at `sensor` (`DEVICE/CHANNEL`) a name, a kind, or both. Raises Refused."""
     if done_before(tx, action_id) is not None:
         return
-    if not _SENSOR.match(sensor):
-        raise Refused(
-            "unit.bad_sensor",
-            N_("'{sensor}' is not a sensor."),
-            N_("Take the sensor's name from: larder cold"),
-            sensor=sensor[:40],
-        )
+    checked_sensor(sensor)
     if kind is not None and kind not in UNIT_KINDS:
         raise Refused(
             "unit.bad_kind",

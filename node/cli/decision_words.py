@@ -11,11 +11,13 @@ from node.cli.sentences import name_text
 from node.cli.verdicts import WORDS as VERDICT_WORDS
 from node.domain.recipes import Recipe
 from node.language import _
+from node.ledger.calibrations import CALIBRATION_KEY_PREFIX, read_calibration, sensor_of_key
 from node.ledger.decisions import ALLERGENS_REASON_FIELD
 from node.ledger.events import DishCooked, PlanAccepted, PlanWithdrawn, RegisterSet, VerdictReached
 from node.ledger.holds import LIFT_KEY_PREFIX
 from node.ledger.read.decisions import Decision
 from node.text import safe_text
+from node.tui.sensor_words import correction_text
 from node.tui.sentences import batch_text
 
 REASON_CELLS = 200
@@ -60,6 +62,8 @@ def decision_text(decision: Decision, recipes: Recipes) -> str:
 def _register_word(key: str) -> str:
     if key.startswith(LIFT_KEY_PREFIX):
         return "hold lifted"
+    if key.startswith(CALIBRATION_KEY_PREFIX):
+        return "sensor calibrated"
     field = key.rpartition("/")[2]
     if key.startswith("recipe/"):
         return "recipe written"
@@ -129,7 +133,18 @@ def _written(_decision: Decision, fact: RegisterSet) -> str:
     )
 
 
+def _calibrated(_decision: Decision, fact: RegisterSet) -> str:
+    sensor, value = name_text(sensor_of_key(fact.key)), read_calibration(fact.value)
+    if value is None:
+        return _("calibrated the sensor {sensor}, in a way of newer software").format(sensor=sensor)
+    if value.withdrawn_ms is not None:
+        text = _("took a calibration of the sensor {sensor} back").format(sensor=sensor)
+        return _with_reason(text, value.withdrawn_reason)
+    return _("calibrated the sensor {sensor}: {correction}").format(sensor=sensor, correction=correction_text(value))
+
+
 _REGISTERS = {
+    "sensor calibrated": _calibrated,
     "item named": _named,
     "allergens declared": _declared,
     "allergens taken off": _taken_off,

@@ -1,7 +1,7 @@
 """Every cold unit and its state now, from what the bridge stored and the names and kinds the market gave.
 
-Not a recorder: nothing is written. Whoever asks computes it, so it is right also while every daemon is dead. Names and
-kinds are registers of the ledger, applied on reading; a stored reading is never changed by them.
+Not a recorder: nothing is written. Whoever asks computes it, so it is right also while every daemon is dead. Names,
+kinds and calibrations are registers of the ledger, applied on reading; a stored reading is never changed by them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from firmware_bridge.store import read as telemetry
 from node.actions.units import UNIT_KINDS, unit_key
-from node.clock import ClockQuality, Moment
+from node.clock import Moment
+from node.cold.calibrated import Calibrated
+from node.cold.stored import host_now
 from node.domain.cold import RULES, Level, Sample, UnitRules, is_settled, status
 from node.ledger.registers import shown
 from node.places import Places
@@ -75,9 +77,9 @@ def cold_status(places: Places, moment: Moment, market: sqlite3.Connection, *, w
     except telemetry.TelemetryUnreadable as error:
         return ColdView((), error.message, 0)
     try:
-        now = _host_now(moment)
+        now, calibrated = host_now(moment), Calibrated(market)
         units = [
-            _unit(connection, channel, now, market, with_recent=with_recent)
+            _unit(_Probe(connection, channel, now, calibrated), market, with_recent=with_recent)
             for channel in telemetry.channels(connection)
             if channel.kind == "temperature"
         ]
@@ -88,29 +90,33 @@ def cold_status(places: Places, moment: Moment, market: sqlite3.Connection, *, w
         connection.close()
 
 
-def _host_now(moment: Moment) -> telemetry.HostNow:
-    return telemetry.HostNow(
-        host_boot_id=moment.boot_id.replace("-", ""),
-        boottime_ms=moment.boottime_ms,
-        wall_us=moment.wall_ms * 1000,
-        is_clock_trusted=moment.quality is ClockQuality.TRUSTED,
-    )
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """One channel with what is needed to read it: the open log, the time, and how it is calibrated."""
+
+    connection: sqlite3.Connection
+    channel: telemetry.Channel
+    now: telemetry.HostNow
+    calibrated: Calibrated
+
+    @property
+    def sensor(self) -> str:
+        return f"{self.channel.device_uid}/{self.channel.channel}"
+
+    def window(self, window_ms: int) -> list[telemetry.Reading]:
+        """Return the readings of the last `window_ms`, oldest first, corrected."""
+        place = (self.channel.device_uid, self.channel.channel)
+        found = telemetry.readings(self.connection, *place, window_ms, self.now, READINGS_MAX)
+        return self.calibrated.readings(self.sensor, found)
 
 
-def _unit(
-    connection: sqlite3.Connection,
-    channel: telemetry.Channel,
-    now: telemetry.HostNow,
-    market: sqlite3.Connection,
-    *,
-    with_recent: bool,
-) -> ColdUnit:
-    sensor = f"{channel.device_uid}/{channel.channel}"
+def _unit(probe: _Probe, market: sqlite3.Connection, *, with_recent: bool) -> ColdUnit:
+    channel, sensor = probe.channel, probe.sensor
     told = shown(market, unit_key(sensor, "kind"))
     kind = told if isinstance(told, str) and told in UNIT_KINDS else _kind_by_name(channel.name)
     rules = RULES.get(kind)
     period_ms = max(1, channel.period_ms)
-    readings = _readings(connection, channel, now, rules, period_ms)
+    readings = _readings(probe, rules, period_ms)
     judged = status(_samples(readings), rules=rules, period_ms=period_ms)
     name = shown(market, unit_key(sensor, "name"))
     return ColdUnit(
@@ -128,30 +134,18 @@ def _unit(
         above_s=judged.above_s,
         unknown_s=judged.unknown_s,
         decision_in_s=judged.decision_in_s,
-        recent=_recent(connection, channel, now) if with_recent else (),
+        recent=_recent(probe) if with_recent else (),
     )
 
 
-def _readings(
-    connection: sqlite3.Connection,
-    channel: telemetry.Channel,
-    now: telemetry.HostNow,
-    rules: UnitRules | None,
-    period_ms: int,
-) -> list[telemetry.Reading]:
+def _readings(probe: _Probe, rules: UnitRules | None, period_ms: int) -> list[telemetry.Reading]:
     """Return the readings that the status depends on: the shortest window that proves it needs no more."""
     readings: list[telemetry.Reading] = []
     for window_ms in WINDOWS_MS:
-        readings = _window(connection, channel, now, window_ms)
+        readings = probe.window(window_ms)
         if rules is None or is_settled(_samples(readings), rules=rules, period_ms=period_ms):
             break
     return readings
-
-
-def _window(
-    connection: sqlite3.Connection, channel: telemetry.Channel, now: telemetry.HostNow, window_ms: int
-) -> list[telemetry.Reading]:
-    return telemetry.readings(connection, channel.device_uid, channel.channel, window_ms, now, READINGS_MAX)
 
 
 def _samples(readings: list[telemetry.Reading]) -> list[Sample]:
@@ -162,11 +156,8 @@ def _samples(readings: list[telemetry.Reading]) -> list[Sample]:
     ]
 
 
-def _recent(
-    connection: sqlite3.Connection, channel: telemetry.Channel, now: telemetry.HostNow
-) -> tuple[tuple[int, int | None], ...]:
-    samples = _samples(_window(connection, channel, now, RECENT_MS))
-    return tuple((sample.age_ms // 1000, sample.temperature_milli_c) for sample in samples)
+def _recent(probe: _Probe) -> tuple[tuple[int, int | None], ...]:
+    return tuple((sample.age_ms // 1000, sample.temperature_milli_c) for sample in _samples(probe.window(RECENT_MS)))
 
 
 def _kind_by_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What people decided, kept as one list for the log: plans, names, declared allergens, lifted holds, recipes.
+"""What people decided, as one list for the log: plans, names, declared allergens, lifted holds, recipes, calibrations.
 
 Not what follows from it (`plans`, `registers`, `holds`). Registers keep the living values alone and plans what still
 binds; here every such fact stays, so that the log can say who changed what and why.
@@ -10,6 +10,7 @@ import sqlite3
 
 import msgspec
 
+from node.ledger.calibrations import CALIBRATION_KEY_PREFIX
 from node.ledger.events import (
     BY_NUMBER,
     BY_VALUE,
@@ -36,7 +37,7 @@ _ENCODER = msgspec.msgpack.Encoder()
 def is_decision(fact: Fact) -> bool:
     """Tell whether a fact belongs in the list."""
     if isinstance(fact, RegisterSet):
-        if fact.key.startswith(LIFT_KEY_PREFIX):
+        if fact.key.startswith((LIFT_KEY_PREFIX, CALIBRATION_KEY_PREFIX)):
             return True
         prefix, _mark, _rest = fact.key.partition("/")
         return fact.key.rpartition("/")[2] in _FIELDS.get(f"{prefix}/", ())
