@@ -42,7 +42,7 @@ COMMIT_INTERVAL_S_MIN, COMMIT_INTERVAL_S_MAX = 1, 60  # LINK section 3
 KEEP_RAW_DAYS_MAX, KEEP_BUCKETS_DAYS_MAX = 3_660, 36_600
 TELEMETRY_MB_MIN, TELEMETRY_MB_MAX = 16, 1_000_000  # below 16 MB there is no room for a week of one market
 
-_BRIDGE_KEYS = (
+BRIDGE_KEYS: Final = (
     "ports",
     "exclude",
     "commit_interval_s",
@@ -52,7 +52,7 @@ _BRIDGE_KEYS = (
     "alarm",
     "adapter",
 )
-_ADAPTER_KEYS: dict[str, tuple[str, ...]] = {
+ADAPTER_KEYS: Final[dict[str, tuple[str, ...]]] = {
     MODBUS: ("port", "protocol", "uid", "profile", "units", "baud", "parity"),
     MYSENSORS: ("port", "protocol", "uid", "baud"),
     SENML: ("port", "protocol", "uid", "baud"),
@@ -163,7 +163,7 @@ def settings_fault(path: Path, line: int, reason: str) -> LocalFault:
 def _bridge(path: Path, text: str, table: Any) -> BridgeSettings:
     if not isinstance(table, dict):
         raise WrongSetting(_("[bridge] must be a table"), "", "bridge")
-    _only(table, _BRIDGE_KEYS, "bridge")
+    _only(table, BRIDGE_KEYS, "bridge")
     above, below = _alarms(table.get("alarm", {}))
     return BridgeSettings(
         path=path,
@@ -223,7 +223,7 @@ def _adapter(block: Any, line: int) -> AdapterSettings:
     if protocol not in PROTOCOLS:
         reason = _("protocol must be one of: {names}").format(names=", ".join(PROTOCOLS))
         raise WrongSetting(reason, "", "protocol")
-    _only(block, _ADAPTER_KEYS[protocol], "")
+    _only(block, ADAPTER_KEYS[protocol], "")
     uid = _text(block, "uid")
     if UID_PATTERN.fullmatch(uid) is None or BOARD_UID_PATTERN.fullmatch(uid):
         reason = _("uid must be up to 32 small letters, digits, dots, dashes, and not 16 hex digits, like mb-cold-room")

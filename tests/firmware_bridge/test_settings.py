@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from firmware_bridge import clock
 from firmware_bridge.adapters.making import prepare_adapter
 from firmware_bridge.errors import LocalFault
-from firmware_bridge.settings import AdapterSettings, BridgeSettings, load_settings, settings_path
+from firmware_bridge.settings import (
+    ADAPTER_KEYS,
+    BRIDGE_KEYS,
+    AdapterSettings,
+    BridgeSettings,
+    load_settings,
+    settings_path,
+)
 from node.settings import load_settings as load_node_settings
 
 WHOLE = """
@@ -155,3 +162,12 @@ def test_every_block_of_the_readme_can_be_used(tmp_path: Path) -> None:
         make, line = prepare_adapter(adapter, tmp_path, clock.now)
         assert make().protocol == adapter.protocol
         assert line.baud in (9_600, 115_200)
+
+
+def test_every_key_is_in_the_readme() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    keys = {*BRIDGE_KEYS, *(key for keys in ADAPTER_KEYS.values() for key in keys)} - {"alarm", "adapter"}
+    missing = {key for key in keys if f"`{key}`" not in readme and not re.search(rf"^{key} = ", readme, re.MULTILINE)}
+    assert missing == set()
+    assert "[bridge.alarm." in readme
+    assert "[[bridge.adapter]]" in readme
