@@ -335,7 +335,7 @@ LL_APART static uint8_t ll_is_worse(const ll_ctx *c, const ll_record *first, con
         uint8_t n = 4;
         while (n--) middle = middle << 8 | LL_FLASH_U8(--sum);
         /* Of two values the higher one is farther from the middle if their sum is above that of lo and hi. */
-        above = first->value + second->value - (int32_t)middle;
+        above = (int32_t)((uint32_t)first->value + (uint32_t)second->value - middle);
         if (above == 0) return 0;
         keep = above < 0 ? LL_KEEP_LOWEST : LL_KEEP_HIGHEST;
     }

@@ -1,4 +1,5 @@
-/* The smallest program that uses all of larder_link.h, to see how large that is on a small board. Written for the tests. */
+/* The smallest program that uses all of larder_link.h, to see how large that is on a small board. Written for the
+ * tests. */
 #define LL_IMPLEMENTATION
 #include "larder_link.h"
 

@@ -1,6 +1,7 @@
 /* The header and the sensor decoders as a shared library, so that Python can hold a board in its hand.
  *
- * Written for the tests: ll_tx collects what the board says until somebody takes it. Several boards may live side by side.
+ * Written for the tests: ll_tx collects what the board says until somebody takes it. Several boards may live side by
+ * side.
  */
 #define LL_CH 32
 #define LL_HAS_CMD
@@ -103,8 +104,25 @@ uint32_t device_take(device *d, uint8_t *to)
     return n;
 }
 
-enum { GET_TAIL, GET_USED, GET_FIXED, GET_DROPPED, GET_BOOT, GET_LINKED, GET_SEEN, GET_REFUSED, GET_REASON, GET_COMMANDS,
-       GET_OP, GET_KEPT, GET_RING, GET_RTO, GET_HALVINGS, GET_DESC_CRC, GET_NEXT };
+enum {
+    GET_TAIL,
+    GET_USED,
+    GET_FIXED,
+    GET_DROPPED,
+    GET_BOOT,
+    GET_LINKED,
+    GET_SEEN,
+    GET_REFUSED,
+    GET_REASON,
+    GET_COMMANDS,
+    GET_OP,
+    GET_KEPT,
+    GET_RING,
+    GET_RTO,
+    GET_HALVINGS,
+    GET_DESC_CRC,
+    GET_NEXT
+};
 
 uint32_t device_get(const device *d, int what)
 {

@@ -1,7 +1,8 @@
 /* Hostile bytes for the C device: random ones, and good frames that were damaged on their way; checked after each.
  *
- * Usage: fuzz SEED BYTES FRAMES. Built under AddressSanitizer and UBSan, which find what goes out of bounds; the checks here
- * find a ring that no longer makes sense, and a damaged frame that was taken for a good one. Written for the tests.
+ * Usage: fuzz SEED BYTES FRAMES. Built under AddressSanitizer and UBSan, which find what goes out of bounds; the checks
+ * here find a ring that no longer makes sense, and a damaged frame that was taken for a good one. Written for the
+ * tests.
  */
 #define LL_CH 3
 #define LL_HAS_CMD
@@ -106,7 +107,8 @@ static uint8_t damage(uint8_t *frame, uint8_t n)
 
 static void live_a_little(ll_ctx *c, uint32_t now)
 {
-    if (any() % 4 == 0) ll_put(c, (uint8_t)(any() % 4), (uint8_t)(any() % 8 ? 0 : LL_FAULT), (int32_t)(any() % 9999), now);
+    if (any() % 4 == 0)
+        ll_put(c, (uint8_t)(any() % 4), (uint8_t)(any() % 8 ? 0 : LL_FAULT), (int32_t)(any() % 9999), now);
     if (any() % 4 == 0) (void)ll_poll(c, now);
 }
 
@@ -135,12 +137,15 @@ int main(int argc, char **argv)
         is_damaged = memcmp(whole, frame, n) != 0;
         for (at = 0; at < n; at++) ll_rx(&c, frame[at], now);
         ll_rx(&c, 0, now);
-        if (!is_damaged) taken += c.refused == refused;
-        else mutated++, check(c.refused > refused, "a damaged frame was taken for a good one");
+        if (!is_damaged)
+            taken += c.refused == refused;
+        else
+            mutated++, check(c.refused > refused, "a damaged frame was taken for a good one");
         live_a_little(&c, now);
         check_ring(&c);
         if (any() % 4096 == 0) ll_init(&c, &cfg);
     }
-    printf("%lu frames taken, %lu damaged, %lu said\n", (unsigned long)taken, (unsigned long)mutated, (unsigned long)said);
+    printf("%lu frames taken, %lu damaged, %lu said\n", (unsigned long)taken, (unsigned long)mutated,
+           (unsigned long)said);
     return taken > 0 || argv[3][0] == '0' ? 0 : 1;
 }
