@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from firmware_bridge.store import read as telemetry
 from firmware_bridge.store.read import GOOD, GapRow, ReadingRow, StoredRow, SummaryRow
+from node.text import safe_text
 
 Value = str | int | bool | Decimal | None
 
@@ -51,6 +53,7 @@ COLUMNS = (
     "period_s",
 )
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TEXT_CELLS_MAX = 64  # of what a device calls itself; it may end on a terminal
 ROWS_A_PIECE = 100  # of CSV held before they are written
 SENML_ABSOLUTE_S = 2**28  # a smaller time is relative to now (RFC 8428 section 4.5.3)
 _SENML_NAME = re.compile(r"[^A-Za-z0-9:./_-]")
@@ -144,13 +147,19 @@ def time_text(utc_us: int | None) -> str | None:
         return None
 
 
+@lru_cache(maxsize=1_024)
+def _shown(text: str) -> str:
+    """Return what a device calls itself as it may end on a terminal; the same few words in every row."""
+    return safe_text(text, TEXT_CELLS_MAX)
+
+
 def _channel_columns(channel: telemetry.Channel) -> dict[str, Value]:
     return {
-        "device": channel.device_uid,
+        "device": _shown(channel.device_uid),
         "channel": channel.channel,
-        "name": channel.name or None,
+        "name": _shown(channel.name) or None,
         "measured": channel.kind,
-        "unit": channel.unit or None,
+        "unit": _shown(channel.unit) or None,
     }
 
 
@@ -180,7 +189,7 @@ def _summary_columns(row: SummaryRow) -> dict[str, Value]:
 def _gap_columns(row: GapRow) -> dict[str, Value]:
     return {
         "kind": "gap",
-        "device": row.device_uid,
+        "device": _shown(row.device_uid),
         "boot": row.boot,
         "first": row.first_seq,
         "time": time_text(row.from_utc_us),

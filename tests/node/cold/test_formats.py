@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_bridge.store import read
+from firmware_bridge.clock import HostNow
+from firmware_bridge.store import moves, read
 from firmware_bridge.store.quality import QUALITY_GOOD, QUALITY_SUSPECT, QUALITY_UNCHECKED, REASONS
 from firmware_bridge.store.read import Channel, GapRow, ReadingRow, StoredRow, SummaryRow, Wanted, whole
+from firmware_bridge.store.store import Store
 from node.cold.formats import COLUMNS, EPOCH, Told, csv_lines, json_lines, senml_lines, time_text
+from tests.firmware_bridge.store.test_store import START, a_desc, a_hello, arrived, dated, described, linked
+from tests.firmware_bridge.store.test_store import UID as BOARD
 from tests.firmware_bridge.store.years import EPOCH_US, a_market, stored
 
 README = Path(__file__).parents[3] / "README.md"
@@ -174,6 +178,17 @@ def test_a_boards_text_becomes_no_formula_in_a_spreadsheet() -> None:
     assert (row["name"][0], row["unit"][0], row["value"]) == ("'", "'", "-3.5")
 
 
+def test_a_boards_text_steers_no_terminal() -> None:
+    hostile = Channel("u\x1b[2J", 0, "a\x1b[2Jb\u202e", "temperature", "C\n", 0, is_event=False)
+    told = "".join(
+        [*csv_lines([a_reading(channel=hostile)], Told()), *json_lines([a_reading(channel=hostile)], Told())]
+    )
+    told += "".join(senml_lines([a_reading(channel=hostile)], Told()))
+    assert set(told) & {"\x1b", "\u202e"} == set()
+    (row,) = as_csv([a_reading(channel=hostile)])
+    assert (row["device"], row["name"], row["unit"]) == ("u?[2J", "a?[2Jb?", "C?")
+
+
 @given(utc_us=st.integers(-(2**63), 2**63 - 1))
 def test_a_time_is_exact_or_absent(utc_us: int) -> None:
     text = time_text(utc_us)
@@ -189,3 +204,36 @@ def test_every_column_is_explained_in_the_readme_and_no_other() -> None:
     named = re.findall(r"^\| ([a-z_, ]+) \|", section, flags=re.MULTILINE)
     assert [name for cell in named for name in cell.split(", ") if cell != "column"] == list(COLUMNS)
     assert read.GOOD in section
+
+
+def test_the_recorded_fridge_taken_along_equals_its_source_holes_included(tmp_path: Path) -> None:
+    source = README.parent.parent / "shared" / "data" / "sensors" / "ruuvi_fridge.csv"
+    if not source.exists():
+        pytest.skip("the recorded fridge is not beside the checkout")
+    with source.open(newline="", encoding="utf-8") as file:
+        recorded = [
+            (datetime.strptime(row["timestamp"], "%Y-%m-%dT%H:%M:%S%z"), Decimal(row["temperature"]))
+            for row in csv.DictReader(file)
+        ]
+    began = recorded[0][0]
+    store = Store(tmp_path / "telemetry.db", START)
+    linked(store, a_hello(now_ms=0))
+    described(store, a_desc(exp10=-2, lo=-5_500, hi=12_500))
+    start = HostNow(START.host_boot_id, START.boottime_ms, (began - EPOCH) // timedelta(microseconds=1), True)
+    dated(store, start, 0, rtt_ms=0)
+    for seq, (at, celsius) in enumerate(recorded):
+        passed_ms = (at - began) // timedelta(milliseconds=1)
+        now = start._replace(boottime_ms=start.boottime_ms + passed_ms, wall_us=start.wall_us + passed_ms * 1000)
+        dated(store, now, passed_ms, rtt_ms=0)
+        store.records(BOARD, arrived(seq, int(celsius * 100), base_ms=passed_ms), now)
+        if seq % 40 == 39:
+            store.commit()
+            moves.move_some(store.conn)
+    store.commit()
+    found = as_csv(list(whole(store.conn, Wanted())))
+    store.close()
+    assert [(datetime.fromisoformat(row["time"]), Decimal(row["value"])) for row in found] == recorded
+    assert {(row["kind"], row["quality"], row["reason"], row["time_quality"]) for row in found} == {
+        ("reading", "GOOD", "", "trusted")
+    }
+    assert len(found) == 368
