@@ -23,7 +23,6 @@
 #include "sensors.h"
 
 #define BAUD 115200
-#define PIN_DS18B20 2
 #define PIN_HX711_DATA 3
 #define PIN_HX711_CLOCK 4
 #define PIN_REED 5
@@ -98,21 +97,25 @@ static uint8_t reset_cause(void)
 
 /* ---- DS18B20: one sensor on the bus ---- */
 
-static void onewire_low(uint16_t us)
+/* The port itself and not digitalWrite, which takes as long as a whole slot may. D2 is PD2. */
+static void onewire_low(void)
 {
-    pinMode(PIN_DS18B20, OUTPUT);
-    digitalWrite(PIN_DS18B20, LOW);
-    delayMicroseconds(us);
+    PORTD &= (uint8_t)~_BV(PD2);
+    DDRD |= _BV(PD2);
 }
+
+static void onewire_free(void) { DDRD &= (uint8_t)~_BV(PD2); }
+static uint8_t onewire_level(void) { return (PIND & _BV(PD2)) != 0; }
 
 static uint8_t onewire_reset(void)
 {
     uint8_t is_there;
-    onewire_low(480);
+    onewire_low();
+    delayMicroseconds(480);
     noInterrupts();
-    pinMode(PIN_DS18B20, INPUT);
+    onewire_free();
     delayMicroseconds(70);
-    is_there = !digitalRead(PIN_DS18B20);
+    is_there = !onewire_level();
     interrupts();
     delayMicroseconds(410);
     return is_there;
@@ -122,16 +125,17 @@ static uint8_t onewire_reset(void)
 static uint8_t onewire_byte(uint8_t byte)
 {
     uint8_t bit, heard = 0;
-    for (bit = 0; bit < 8; bit++) {
+    for (bit = 0; bit < 8; bit++, byte >>= 1) {
         noInterrupts(); /* a slot is 60 us, and the sensor does not wait */
-        onewire_low(byte & 1 ? 3 : 60);
-        pinMode(PIN_DS18B20, INPUT);
-        if (byte & 1) delayMicroseconds(7);
-        heard = (uint8_t)(heard >> 1 | ((byte & 1) && digitalRead(PIN_DS18B20) ? 0x80 : 0));
+        onewire_low();
+        delayMicroseconds(3);
+        if (byte & 1) onewire_free();
+        delayMicroseconds(9); /* it must be read within 15 us of the start */
+        heard = (uint8_t)(heard >> 1 | (onewire_level() ? 0x80 : 0));
+        delayMicroseconds(53);
+        onewire_free();
         interrupts();
-        if (byte & 1) delayMicroseconds(53);
-        delayMicroseconds(2);
-        byte >>= 1;
+        delayMicroseconds(5);
     }
     return heard;
 }

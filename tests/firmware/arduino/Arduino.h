@@ -28,7 +28,8 @@ class SerialPort
 extern SerialPort Serial;
 
 #ifndef __AVR__
-extern volatile uint8_t MCUSR;
+extern volatile uint8_t MCUSR, PORTD, DDRD, PIND;
+enum { PD2 = 2 };
 enum { PORF, EXTRF, BORF, WDRF };
 #define _BV(bit) (1 << (bit))
 #else
