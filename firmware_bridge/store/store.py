@@ -321,7 +321,9 @@ class Store:
     def _last_dev_ms(self, device: int, boot: int) -> int | None:
         sql = "select seq, dev_ms from {} where device = ? and boot = ? order by seq desc limit 1"
         found = [self.conn.execute(sql.format(table), (device, boot)).fetchone() for table in ("reading", "stage")]
-        newest = max((row for row in found if row is not None), default=None)
+        sql = "select max(last_seq), last_ms from thinned where device = ? and boot = ?"
+        found.append(self.conn.execute(sql, (device, boot)).fetchone())
+        newest = max((row for row in found if row is not None and row[0] is not None), default=None)
         return None if newest is None else int(newest[1])
 
     def _gap_values(self, device: int, boot: Boot | None, gap: GapFound, now: HostNow) -> Row:

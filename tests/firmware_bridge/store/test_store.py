@@ -14,6 +14,7 @@ from firmware_bridge.clock import HostNow
 from firmware_bridge.link.events import DescriptionsHeard, RecordsArrived, StatHeard, UptimeHeard
 from firmware_bridge.link.messages import Desc, Hello, Kind, Record, Stat
 from firmware_bridge.store import moves, read
+from firmware_bridge.store.buckets import bucket_of, put
 from firmware_bridge.store.store import DEVICES_MAX, Store, TooManyDevices
 from tests.faults import faulty
 from tests.faults.power import images
@@ -22,6 +23,9 @@ UID = bytes.fromhex("01eeffc042000001")
 BOOT_ID, NEXT_BOOT_ID = "a" * 32, "b" * 32
 START = HostNow(BOOT_ID, 1_000_000, 1_700_000_000_000_000, False)
 HOUR_MS = 3_600_000
+
+
+BOOTS = "select boot from boot"
 
 
 def later(ms: int, now: HostNow = START, *, is_clock_trusted: bool = False) -> HostNow:
@@ -192,10 +196,17 @@ def test_a_record_dropped_by_an_earlier_cursor_still_moves_the_session_on(store:
     assert rows(store, "select number, next_seq from cursor join boot using (boot) order by boot") == [(9, 3), (10, 3)]
 
 
-def test_a_boot_met_only_through_its_records_lies_behind_the_last_one_with_records(store: Store) -> None:
+@pytest.mark.parametrize("is_thinned", [False, True])
+def test_a_boot_met_only_through_its_records_lies_behind_the_last_one_with_records(
+    store: Store, is_thinned: bool
+) -> None:
     linked(store)
     store.records(UID, arrived(0, 1, 2), START)
     store.commit()
+    if is_thinned:
+        put(store.conn, [bucket_of((1, boot, 0, 1, 0, 0), 1, 10_010, 2) for (boot,) in rows(store, BOOTS)])
+        store.conn.execute("delete from stage")
+        store.conn.execute("insert or replace into cursor_mark select boot, 2 from boot")
     linked(store, a_hello(boot=11, tail=2, head=6, now_ms=500, is_ring_kept=True), later(1000))
     store.records(UID, arrived(2, 3, 4, boot=10, base_ms=100, is_over=True), later(1000))
     store.records(UID, arrived(4, 5, 6, boot=11, base_ms=400), later(1000))
