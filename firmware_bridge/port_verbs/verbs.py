@@ -100,7 +100,7 @@ def probe_verb(
     is_json: bool,
 ) -> None:
     """Look at free ports and offer the block for what is there."""
-    _must_be_root(data, "probe")
+    must_be_root(data, "probe")
     if uid is not None and UID_PATTERN.fullmatch(uid) is None:
         raise click.BadParameter(_("a label is up to 32 small letters, digits, dots and dashes"), param_hint="--uid")
     if profile is not None:
@@ -135,7 +135,7 @@ def probe_verb(
 def assign_verb(data: Path, port: str, name: str, root: Path, is_json: bool) -> None:
     """Write one rule and say what it does."""
     if root == Path("/"):
-        _must_be_root(data, "assign")
+        must_be_root(data, "assign")
     device = (root / port.lstrip("/")).resolve() if root != Path("/") else Path(port).resolve()
     usb = usb_device(device, root)
     text = rule_text(usb, name)
@@ -286,7 +286,8 @@ def _as_json(port: KnownPort) -> dict[str, Any]:
     }
 
 
-def _must_be_root(data: Path, verb: str) -> None:
+def must_be_root(data: Path, verb: str) -> None:
+    """Refuse on an installed node to whoever is not root: the ports are the bridge's there."""
     if data == DATA_DEFAULT and os.geteuid() != 0:
         raise LocalFault(
             "ports.needs_root",

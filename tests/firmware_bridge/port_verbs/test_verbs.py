@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
+from firmware_bridge.errors import LocalFault
 from firmware_bridge.port_verbs.block import append_block, block_text, free_uid
 from firmware_bridge.port_verbs.known import read_heartbeat
 from firmware_bridge.port_verbs.looking import Found
+from firmware_bridge.port_verbs.verbs import must_be_root
 from firmware_bridge.ports import find_ports
-from firmware_bridge.settings import load_settings
+from firmware_bridge.settings import DATA_DEFAULT, load_settings
 from tests.firmware_bridge.adapters.peers import a_modbus_station, a_peer, by_line
 from tests.firmware_bridge.adapters.test_adapters_live import XY_MD02, a_gateway, a_scale
+from tests.firmware_bridge.port_verbs.test_naming import a_usb_port
 from tests.firmware_bridge.running import Shop, a_shop, until
 
 QUICK = ("--listen", "0.7")
@@ -148,6 +151,28 @@ def test_an_excluded_device_is_left_alone_under_every_name(shop: Shop) -> None:
         assert not {"modem", "other-name"} & set(listed(shop))
         assert find_ports([f"{shop.ports}/*"], [f"{shop.ports}/mod*"]) == {}
         assert list(find_ports([f"{shop.ports}/*"])) == [f"{shop.ports}/modem"]
+
+
+def test_assigning_a_name_writes_the_rule_once_and_says_what_it_does(shop: Shop, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    a_usb_port(root)
+    words = ("assign", "--root", str(root), "/dev/ttyUSB0")
+    done = ports(shop, *words, "cold-room", program="node.cli.main")
+    assert done.returncode == 0, done.stderr
+    rule = (root / "etc/udev/rules.d/70-larder-cold-room.rules").read_text("utf-8")
+    assert rule in done.stdout
+    assert "the device with serial number A50285BI is /dev/larder/cold-room" in done.stdout
+    assert "The rule was there already." in ports(shop, *words, "cold-room").stdout
+    refused = ports(shop, *words, "Cold Room")
+    assert (refused.returncode, "small letters" in refused.stderr) == (1, True)
+
+
+def test_on_an_installed_computer_looking_and_naming_want_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1_000)
+    with pytest.raises(LocalFault) as caught:
+        must_be_root(DATA_DEFAULT, "probe")
+    assert "sudo larder ports probe" in caught.value.hint
+    must_be_root(tmp_path, "probe")
 
 
 def test_a_label_is_never_given_twice_and_a_block_cannot_break_out_of_its_quotes(tmp_path: Path) -> None:
