@@ -198,7 +198,7 @@ def test_a_record_dropped_by_an_earlier_cursor_still_moves_the_session_on(store:
 
 @pytest.mark.parametrize("is_thinned", [False, True])
 def test_a_boot_met_only_through_its_records_lies_behind_the_last_one_with_records(
-    store: Store, is_thinned: bool
+    store: Store, path: Path, is_thinned: bool
 ) -> None:
     linked(store)
     store.records(UID, arrived(0, 1, 2), START)
@@ -207,6 +207,8 @@ def test_a_boot_met_only_through_its_records_lies_behind_the_last_one_with_recor
         put(store.conn, [bucket_of((1, boot, 0, 1, 0, 0), 1, 10_010, 2) for (boot,) in rows(store, BOOTS)])
         store.conn.execute("delete from stage")
         store.conn.execute("insert or replace into cursor_mark select boot, 2 from boot")
+        store.close()
+        store.__init__(path, START)  # type: ignore[misc]
     linked(store, a_hello(boot=11, tail=2, head=6, now_ms=500, is_ring_kept=True), later(1000))
     store.records(UID, arrived(2, 3, 4, boot=10, base_ms=100, is_over=True), later(1000))
     store.records(UID, arrived(4, 5, 6, boot=11, base_ms=400), later(1000))
