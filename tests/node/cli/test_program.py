@@ -103,6 +103,7 @@ def test_every_verb_that_appends_an_action_can_be_sent_again() -> None:
     steps = ("accept", "cancel", "lost", "offer", "receive", "refuse", "return", "send", "withdraw")
     assert again == {
         *("receive", "sell", "issue", "discard", "count", "undo", "par", "plan", "recipe add"),
+        *("item rename", "item allergens", "hold lift", "hold back", "sensors calibrate", "sensors withdraw"),
         *(f"transfer {step}" for step in steps),
     }
 
