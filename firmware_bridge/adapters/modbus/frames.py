@@ -5,7 +5,10 @@ the request makes it have, at every offset, and only a frame whose CRC holds is 
 our own request or a neighbour's reply cost nothing. Modbus Application Protocol 1.1b3, Modbus over Serial Line 1.02.
 """
 
+import struct
+from array import array
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -39,7 +42,14 @@ def _crc_table() -> tuple[int, ...]:
     return tuple(table)
 
 
+def _word_table(table: tuple[int, ...]) -> "array[int]":
+    """Return the step for two bytes at once, 128 KiB: a CRC is linear, so it is made of the steps of its halves."""
+    twice = [value >> 8 ^ table[value & 0xFF] for value in table]
+    return array("H", (high ^ low for high in table for low in twice))
+
+
 _CRC_TABLE = _crc_table()
+_CRC_WORDS = _word_table(_CRC_TABLE)
 
 
 def crc16(data: bytes, crc: int = 0xFFFF) -> int:
@@ -101,22 +111,32 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
         return self.meaning != CONFIG_ERROR
 
 
+class _Expected(NamedTuple):
+    """What answers one question: how a reply begins, the CRC of that, its size, its words; how a refusal begins."""
+
+    head: bytes
+    head_crc: int
+    reply_bytes: int
+    words: struct.Struct
+    refusal_head: bytes
+
+
 @lru_cache(maxsize=256)
-def _expected(unit: int, function: int, count: int) -> tuple[bytes, int, bytes]:
-    """Return how a reply begins, the CRC of that, and how a refusal begins: the same for every poll."""
+def _expected(unit: int, function: int, count: int) -> _Expected:
+    """Return what is the same for every poll."""
     head = bytes((unit, function, 2 * count))
-    return head, crc16(head), bytes((unit, function | EXCEPTION_FLAG))
+    words = struct.Struct(f"<{count + 1}H")  # the registers and the CRC behind the head
+    return _Expected(head, crc16(head), 2 * count + 5, words, bytes((unit, function | EXCEPTION_FLAG)))
 
 
 class ReplyReader:
     """Wait for the one reply to one request."""
 
-    __slots__ = ("_dropped", "_head", "_head_crc", "_held", "_refusal_head", "_reply_bytes")
+    __slots__ = ("_dropped", "_expected", "_held")
 
     def __init__(self, unit: int, function: int, count: int) -> None:
         """count: registers asked for, 1 to 125."""
-        self._head, self._head_crc, self._refusal_head = _expected(unit, function, count)
-        self._reply_bytes = 2 * count + 5
+        self._expected = _expected(unit, function, count)
         self._held = b""
         self._dropped = 0
 
@@ -127,22 +147,25 @@ class ReplyReader:
 
     def receive(self, data: bytes) -> Registers | Refusal | None:
         """Take bytes as they came; returns the reply once it is there, None while there is nothing acceptable."""
-        held = self._held + data
+        held = self._held + data if self._held else data
         if len(held) > BUFFER_BYTES_MAX:
             self._dropped += len(held) - BUFFER_BYTES_MAX
             held = held[-BUFFER_BYTES_MAX:]
         self._held = held
-        size = self._reply_bytes
-        start = held.find(self._head)
+        head, head_crc, size, words, _refusal_head = self._expected
+        start = held.find(head)
         unfinished = len(held)
         while start >= 0:
             end = start + size
             if end > len(held):
                 unfinished = start
                 break
-            if crc16(held[start + 3 : end], self._head_crc) == 0:
+            crc = head_crc
+            for word in words.unpack_from(held, start + 3):
+                crc = _CRC_WORDS[crc ^ word]
+            if crc == 0:
                 return Registers(held[start + 3 : end - 2], self._dropped + start)
-            start = held.find(self._head, start + 1)
+            start = held.find(head, start + 1)
         return self._find_refusal(unfinished)
 
     def give_up(self) -> Refusal | None:
@@ -152,10 +175,11 @@ class ReplyReader:
     def _find_refusal(self, before: int) -> Refusal | None:
         """Find a refusal that begins before an unfinished reply: five bytes of its data could look like one."""
         held = self._held
-        start = held.find(self._refusal_head)
+        refusal_head = self._expected.refusal_head
+        start = held.find(refusal_head)
         while 0 <= start < before and start + EXCEPTION_BYTES <= len(held):
             frame = held[start : start + EXCEPTION_BYTES]
             if crc16(frame) == 0:
                 return Refusal(frame[2], self._dropped + start)
-            start = held.find(self._refusal_head, start + 1)
+            start = held.find(refusal_head, start + 1)
         return None
