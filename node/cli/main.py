@@ -55,6 +55,7 @@ VERBS = {
     "history": N_("The last movements."),
     "par": N_("Set up to how much an item is refilled."),
     "cold": N_("Every fridge and freezer, worst first."),
+    "sensors": N_("Every sensor and its port; calibrate one."),
     "readings": N_("What the sensors said, as a list or as a file."),
     "ports": N_("The serial ports, and what speaks there."),
     "pair": N_("Let another market in by cards; list, retire or forget one."),
@@ -189,6 +190,8 @@ def load(verb: str) -> click.Command:
             from node.cli import ports as room
         case "cold":
             from node.cli import cold as room
+        case "sensors":
+            from node.cli import sensors as room
         case "readings":
             from node.cli import readings as room
         case "pair":

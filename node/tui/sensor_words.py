@@ -49,6 +49,8 @@ DAMAGE_WORDS = {
     "unit": N_("a unit that cannot be used"),
 }
 
+DOOR_WORDS = {0: N_("closed"), 1_000: N_("open")}
+
 STATE_WORDS = {
     "linked": N_("linked"),
     "stale": N_("stale"),
@@ -70,12 +72,14 @@ def value_text(value_milli: int | None, channel: SensorChannel) -> str:
         return "?"
     if channel.kind == "temperature":
         return temperature_text(value_milli)
+    if channel.kind == "door" and value_milli in DOOR_WORDS:
+        return _(DOOR_WORDS[value_milli])
     return f"{number_text(value_milli)} {channel.unit}".rstrip()
 
 
 def number_text(value_milli: int, *, signed: bool = False) -> str:
     """Show thousandths as a plain number without idle zeros: `4`, `-0.4`, with a sign `+0.4`."""
-    text = f"{Decimal(value_milli).scaleb(-3):{'+' if signed else ''}f}"
+    text = f"{Decimal(value_milli).scaleb(-3):{'+' if signed and value_milli else ''}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return text.replace(".", decimal_mark())
 
@@ -113,10 +117,10 @@ def due_text(channel: SensorChannel) -> str:
     held = channel.calibration
     if held is None:
         return _("never calibrated") if channel.due == NEVER else ""
-    due = day_text(due_ms(held.from_ms))
-    text = _("calibrated {day} ({correction})").format(
-        day=day_text(held.from_ms), correction=correction_text(held.value)
-    )
+    due, correction = day_text(due_ms(held.from_ms)), correction_text(held.value)
+    if not _has_day(held.value):
+        return _("calibrated ({correction}) on a day that no clock knew").format(correction=correction)
+    text = _("calibrated {day} ({correction})").format(day=day_text(held.from_ms), correction=correction)
     if channel.due == DUE:
         return _("{text}, CALIBRATION DUE since {due}").format(text=text, due=due)
     if channel.due == SOON:
@@ -128,8 +132,10 @@ def due_cell(channel: SensorChannel) -> str:
     """Return the same for a narrow column."""
     if channel.calibration is None:
         return _("never") if channel.due == NEVER else "-"
+    if not _has_day(channel.calibration.value):
+        return _("day unknown")
     due = day_text(due_ms(channel.calibration.from_ms))
-    return {DUE: _("DUE {due}"), SOON: _("soon {due}")}.get(channel.due, "{due}").format(due=due)
+    return {DUE: _("DUE {due}"), SOON: _("by {due}")}.get(channel.due, "{due}").format(due=due)
 
 
 def bridge_text(bridge: BridgeWord) -> str:
@@ -268,9 +274,14 @@ def calibration_text(calibration: Calibration) -> list[str]:
 
 
 def _valid_text(value: CalibrationValue) -> str:
-    if value.clock not in {SAID_BY_A_PERSON, int(ClockQuality.RTC), int(ClockQuality.TRUSTED)}:
+    if not _has_day(value):
         return _("from a time at which the clock was not set")
     return _("from {when}").format(when=minute_text(value.from_ms))
+
+
+def _has_day(value: CalibrationValue) -> bool:
+    """Tell whether its time is one: said by a person, or taken from a clock that was set."""
+    return value.clock in {SAID_BY_A_PERSON, int(ClockQuality.RTC), int(ClockQuality.TRUSTED)}
 
 
 def _errors(value: CalibrationValue) -> list[str]:
