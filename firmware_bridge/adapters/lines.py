@@ -6,15 +6,21 @@ its tail could look like a line of its own (LINK section 5).
 
 from collections import Counter
 
-OVERSIZE = "oversize"
+OVERSIZE, NO_TEXT = "oversize", "text"
+CONTROLS = bytes(set(range(0x20)) - set(b"\t\r\n")) + b"\x7f"
 
 
 class LineReader:
     """Collect bytes of one port and give back whole lines, without CR and LF."""
 
-    def __init__(self, bytes_max: int, errors: Counter[str]) -> None:
-        """bytes_max: of one line without its end. errors: where lines that are too long are counted."""
+    def __init__(self, bytes_max: int, errors: Counter[str], *, never: bytes = b"") -> None:
+        """bytes_max: of one line without its end. errors: where lines that are too long are counted.
+
+        never: bytes that no line has. An unfinished line with one is dropped at once: where lines may be long, noise
+        would be held for as long.
+        """
         self._bytes_max = bytes_max
+        self._never = never
         self._errors = errors
         self._held = b""
         self._is_discarding = False
@@ -55,11 +61,17 @@ class LineReader:
     def _hold(self, data: bytes) -> None:
         if self._is_discarding:
             return
+        if len(data.translate(None, self._never)) < len(data):
+            self._drop(NO_TEXT)
+            return
         self._held += data
         if len(self._held) > self._bytes_max + 1:  # the CR may still be a part of the end
-            self._held = b""
-            self._is_discarding = True
-            self._errors[OVERSIZE] += 1
+            self._drop(OVERSIZE)
+
+    def _drop(self, kind: str) -> None:
+        self._held = b""
+        self._is_discarding = True
+        self._errors[kind] += 1
 
 
 class Malformed(ValueError):

@@ -7,7 +7,7 @@ section 5.
 
 from collections.abc import Callable
 
-from firmware_bridge.adapters.lines import LineReader, Malformed
+from firmware_bridge.adapters.lines import CONTROLS, LineReader, Malformed
 from firmware_bridge.adapters.senml.pack import LINE_BYTES_MAX, Resolved, read_line
 from firmware_bridge.adapters.session import FAULT_OTHER, AdapterSession, facts_of_kind
 from firmware_bridge.adapters.units import kind_of_unit
@@ -29,7 +29,7 @@ class SenmlSession(AdapterSession):
     def __init__(self, uid: str, line: LineSettings, now: Callable[[], HostNow]) -> None:
         super().__init__(uid, now, period_ms=PERIOD_MS)
         self.line = line
-        self._lines = LineReader(LINE_BYTES_MAX, self.receiver.errors)
+        self._lines = LineReader(LINE_BYTES_MAX, self.receiver.errors, never=CONTROLS)
         self._units: dict[str, str | None] = {}
 
     @property

@@ -34,7 +34,7 @@ class Kind:
     make: Callable[[Clock], AdapterSession]
     says: Callable[[int], bytes] = lambda _turn: b""
     answer: Callable[[bytes, int], bytes] = lambda _heard, _turn: b""
-    held_max: int = 4_097
+    held_max: int = 1_024  # LINK section 10: of noise; a long line that may become a pack is held up to 4 KiB
 
 
 def modbus_answer(heard: bytes, turn: int) -> bytes:

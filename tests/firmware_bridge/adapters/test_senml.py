@@ -1,6 +1,7 @@
 """SenML and JSON lines: the golden vectors, RFC 8428's own examples, hostile lines."""
 
 import json
+import random
 from decimal import Decimal
 from typing import Any
 
@@ -141,6 +142,17 @@ def test_a_line_is_bounded_whatever_arrives() -> None:
     assert talk.session.receiver.errors == {"oversize": 1}
     assert len(talk.stored) == 1
     assert LINE_BYTES_MAX == 4_096
+
+
+def test_noise_without_an_end_of_line_is_not_held_although_lines_may_be_long() -> None:
+    talk = a_talk()
+    noise = random.Random(3).randbytes(1 << 20).replace(b"\n", b"~")
+    for start in range(0, len(noise), 100):
+        talk.session.receive(noise[start : start + 100], talk.clock.now_ms)
+        assert talk.session.held_bytes <= 1_024
+    talk.hear(b"\n" + SINGLE.encode() + b"\n")
+    assert talk.session.receiver.errors == {"text": 1}
+    assert len(talk.stored) == 1
 
 
 KEYS = ["n", "u", "v", "t", "bn", "bt", "bv", "bu", "vb", "vs", "bver", "ch", "x_"]
