@@ -624,16 +624,20 @@ uint8_t ll_poll(ll_ctx *c, uint32_t ms)
 
 /* ---- what the host says ---- */
 
-/* Take the time of a round trip. */
+/* The host has more than before: take the time of the round trip, if nothing of it was sent twice. The timeout comes
+ * down with every such step, also without a new time: on a line where all is sent twice it would stay doubled for ever.
+ */
 LL_APART static void ll_note_trip(ll_ctx *c)
 {
-    uint16_t rtt = (uint16_t)((uint16_t)c->now - c->timed_at);
-    uint16_t rto = (uint16_t)(c->rto_ms - c->rto_ms / 8U + rtt / 2U);
+    uint16_t rto;
+    if ((c->flags & LL_TIMED) && c->seen > c->timed) {
+        c->rtt_ms = (uint16_t)((uint16_t)c->now - c->timed_at);
+        c->flags &= (uint8_t)~LL_TIMED;
+    }
+    rto = (uint16_t)(c->rto_ms - c->rto_ms / 8U + c->rtt_ms / 2U);
     if (rto < LL_RTO_MIN) rto = LL_RTO_MIN;
     if (rto > LL_RTO_MAX) rto = LL_RTO_MAX;
-    c->rtt_ms = rtt;
     c->rto_ms = rto;
-    c->flags &= (uint8_t)~LL_TIMED;
 }
 
 /* Where in the ring the number lies that a host names; LL_NOWHERE if it was never sent or is gone. */
@@ -655,13 +659,14 @@ LL_APART static uint8_t ll_hear_ack(ll_ctx *c)
     if (!(c->flags & LL_LINKED)) {
         c->flags |= LL_LINKED;
         c->expiries = 0;
-        c->rto_ms = c->rtt_ms = LL_RTO_START;
+        c->rto_ms = LL_RTO_START;
+        c->rtt_ms = LL_RTO_START / 4;
         c->stat_at = (uint16_t)c->now;
         c->seen = seen;
         ll_go_back(c);
     } else if (seen > c->seen) {
-        if ((c->flags & LL_TIMED) && seen > c->timed) ll_note_trip(c);
         c->seen = seen;
+        ll_note_trip(c);
         c->expiries = 0;
         c->waiting_at = (uint16_t)c->now;
         if (c->next <= seen) {
@@ -798,7 +803,6 @@ void ll_init(ll_ctx *c, const ll_config *cfg)
     uint8_t *p = (uint8_t *)&c->cfg, *end = (uint8_t *)&c->before, is_kept = 0;
     while (p != end) *p++ = 0;
     c->cfg = cfg;
-    c->rto_ms = c->rtt_ms = LL_RTO_START;
     c->desc_due = cfg->channel_count;
 #ifndef LL_HAS_SAVE
     if (cfg->cause != LL_BY_POWER && cfg->cause != LL_BY_BROWN_OUT)

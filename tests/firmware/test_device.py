@@ -241,6 +241,20 @@ def test_five_expiries_in_a_row_unlink_and_hello_is_said_each_second() -> None:
         assert {later - earlier for earlier, later in itertools.pairwise(hellos)} == {1_000}
 
 
+def test_the_timeout_comes_down_again_though_all_is_sent_twice() -> None:
+    with a_board() as board:
+        for value in range(100):
+            board.put(0, value, value)
+        tell(board, Ack(9, 0, 0), 1_000)
+        for now_ms in range(1_000, 5_000, 10):
+            said(board, now_ms)
+        raised = board.get("rto")
+        assert raised == 4_000
+        for number in range(1, 13):
+            tell(board, Ack(9, 0, 2 * number), 5_000 + number)
+        assert board.get("rto") < raised / 3, "each step forward takes an eighth off"
+
+
 def test_frames_shrink_on_a_bad_line_and_grow_again_on_a_good_one() -> None:
     world = a_c_world(3, loss=0.01)
     world.run(20_000, produce_every_ms=10)
