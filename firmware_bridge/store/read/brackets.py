@@ -43,4 +43,4 @@ def _last_ms(conn: sqlite3.Connection, boot: int) -> int:
     for table in ("stage", "reading"):
         newest = f"select dev_ms from {table} where device = ? and boot = ? order by seq desc limit 1"
         known += [dev_ms for (dev_ms,) in conn.execute(newest, place)]
-    return max(known)
+    return int(max(known))
