@@ -191,6 +191,7 @@ void device_say_desc(device *d, uint8_t ch)
 void device_link(device *d)
 {
     d->ctx.flags |= LL_LINKED | LL_SPOKE;
+    d->ctx.rto_ms = LL_RTO_START;
     d->ctx.seen = d->ctx.next = 0;
     d->ctx.ring.fixed = 0;
 }
