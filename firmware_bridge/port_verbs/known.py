@@ -62,7 +62,8 @@ def known_ports(settings: BridgeSettings, heartbeat: Path) -> list[KnownPort]:
     # What is excluded by one of its names is left alone under every other, and is not even listed.
     excluded = {os.path.realpath(name) for name in _matching(settings.exclude)}
     found: dict[str, list[str]] = {}
-    for name in (*adapters, *_matching(patterns)):
+    # What the running bridge reads is here too, wherever its command line told it to look.
+    for name in (*adapters, *_matching(patterns), *said):
         device = os.path.realpath(name)
         if device in excluded:
             continue
@@ -87,7 +88,7 @@ def known_ports(settings: BridgeSettings, heartbeat: Path) -> list[KnownPort]:
                 error=entry.get("last_error", ""),
                 holders=tuple(holding.get(device, ())),
                 is_present=Path(device).exists(),
-                is_read=device in read,
+                is_read=device in read or bool(entry),
             )
         )
     return sorted(ports, key=lambda port: port.name)
@@ -105,11 +106,12 @@ def read_heartbeat(path: Path) -> dict[str, dict[str, str]]:
     said = {}
     ports = content.get("ports")
     for entry in ports if isinstance(ports, list) else []:
-        if not isinstance(entry, dict) or entry.get("state") not in STATES or not isinstance(entry.get("port"), str):
+        if not isinstance(entry, dict) or entry.get("state") not in STATES:
             continue
-        said[entry["port"]] = {
-            key: printable(str(entry.get(key) or "")) for key in ("state", "device_uid", "last_error")
-        }
+        port = entry.get("port")
+        if not isinstance(port, str) or not port.startswith("/") or port != printable(port):
+            continue
+        said[port] = {key: printable(str(entry.get(key) or "")) for key in ("state", "device_uid", "last_error")}
     return said
 
 

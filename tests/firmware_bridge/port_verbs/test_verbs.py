@@ -77,6 +77,16 @@ def test_ports_are_listed_with_what_the_bridge_says_and_who_holds_them(shop: Sho
     assert "gone of sl-1 is not plugged in." in as_words
 
 
+def test_ports_that_only_the_command_line_of_the_bridge_names_are_listed_too(shop: Shop) -> None:
+    (shop.data / "larder.toml").write_text('[bridge]\nexclude = ["/dev/tty*"]\n', "utf-8")
+    shop.board("--period-s", "0.2")
+    assert "fridge" not in listed(shop)
+    shop.bridge()
+    shop.wait_linked()
+    fridge = listed(shop)["fridge"]
+    assert (fridge["protocol"], fridge["state"], fridge["uid"]) == ("ll1", "linked", "01eeffc042000001")
+
+
 def test_a_scale_is_found_and_its_block_is_written_after_yes_and_then_read(shop: Shop) -> None:
     with a_peer(shop.ports / "till", by_line(a_scale)):
         done = ports(shop, "probe", *QUICK, str(shop.ports / "till"), "--yes", program="node.cli.main")
