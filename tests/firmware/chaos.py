@@ -70,7 +70,7 @@ def _judged(shop: DeviceShop, kills: int, seconds: float) -> Outcome:
 
 
 def goodput(
-    folder: Path, *, seconds: float = 10.0, noise: float = 0.003, is_fixed: bool = False, seed: int = 1
+    folder: Path, *, seconds: float = 20.0, noise: float = 0.003, is_fixed: bool = False, seed: int = 1
 ) -> float:
     """Return records a second that reach the disk over a noisy line at 115,200 baud, with an endless backlog.
 
