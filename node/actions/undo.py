@@ -30,7 +30,7 @@ from node.ledger.store import Transaction
 
 # How far back "undo" reaches: the last actions of the person at work.
 UNDO_ACTIONS_MAX = 20
-UNDOABLE_VERBS = ("receive", "sell", "issue", "discard", "count")
+UNDOABLE_VERBS = ("receive", "sell", "issue", "discard", "count", "adjust")
 # Another market acts on a step of a hand-over as soon as it hears of it; what takes it back is a step of its own.
 HAND_OVER_HINTS = {
     transfers.OFFER: N_("Take the offer back with: larder transfer cancel {number}"),

@@ -49,7 +49,7 @@ class Node:
         self._jobs = Jobs()
         self._audience = Audience()
         # One entry a worker. The keeper stands apart: without it nothing is kept, so it decides if the node is here.
-        work = {"sync": self._sync, "planner": self._ask_planner}
+        work = {"sync": self._sync, "planner": self._ask_planner, "shelves": self._read_shelves}
         keeper = Worker("keeper", self._keep, stop=self._stop_keeper, on_news=self._news.set)
         others = [Worker(name, run, stop=self._stop, on_news=self._news.set) for name, run in work.items()]
         self._workers = [keeper, *others]
@@ -91,10 +91,15 @@ class Node:
     def _ask_planner(self, beat: Beat) -> None:
         from node.planner.central.worker import PlannerWorker
 
-        def submit(purpose: str, work: Callable[[Transaction], Any], /) -> Any:
-            return do_now(self._jobs, purpose, work, within_s=WRITE_WITHIN_S)
+        PlannerWorker(self._places, submit=self._submit, stop=self._stop, beat=beat).run()
 
-        PlannerWorker(self._places, submit=submit, stop=self._stop, beat=beat).run()
+    def _read_shelves(self, beat: Beat) -> None:
+        from node.daemon.shelves import ShelfWorker
+
+        ShelfWorker(self._places, submit=self._submit, stop=self._stop, beat=beat).run()
+
+    def _submit(self, purpose: str, work: Callable[[Transaction], Any], /) -> Any:
+        return do_now(self._jobs, purpose, work, within_s=WRITE_WITHIN_S)
 
     def _say(self, state: str) -> None:
         if all(worker.is_alive() for worker in self._workers):

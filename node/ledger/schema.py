@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 
 # Raised by one with each migration; a database with a higher number was made by newer software.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # Raised whenever folding the same blocks would give other rows. The starter catalogue's version is kept beside it.
 FOLD_VERSION = 7
 # A database page; it cannot change later. On a card, bytes written are what wears out.
@@ -224,6 +224,23 @@ STRICT, WITHOUT ROWID;
 CREATE TABLE breaker (name TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
 
+# Shelves on scales: how far each scale was read, and the steps that wait for a person or were decided. `place` and
+# `state` are JSON; a step is named by the sensor and the place of the weight that settled it.
+_LOCAL_3 = """
+CREATE TABLE shelf_mark (
+  shelf TEXT NOT NULL PRIMARY KEY, sensor TEXT NOT NULL, place BLOB NOT NULL, state BLOB NOT NULL,
+  zero_mg INTEGER NOT NULL, tared BLOB, tared_ms INTEGER, hold_boot_id TEXT, hold_boottime_ms INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TABLE shelf_step (
+  id INTEGER NOT NULL PRIMARY KEY, shelf TEXT NOT NULL, sensor TEXT NOT NULL, boot INTEGER NOT NULL,
+  seq INTEGER NOT NULL, at_ms INTEGER, before_mg INTEGER NOT NULL, after_mg INTEGER NOT NULL,
+  reason TEXT NOT NULL, candidates BLOB NOT NULL, state TEXT NOT NULL, item_id TEXT, units INTEGER,
+  back_milli INTEGER NOT NULL, action_id BLOB, noticed_ms INTEGER NOT NULL, decided_ms INTEGER,
+  UNIQUE (sensor, boot, seq)
+) STRICT;
+CREATE INDEX shelf_step_by_state ON shelf_step (state, shelf);
+"""
+
 DERIVED_VIEWS = ("movement", "contrib")
 DERIVED_TABLES = (
     "name_number",
@@ -251,6 +268,8 @@ DERIVED_TABLES = (
     "unknown_event",
     "item",
 )
+_SCRIPTS = (_LOG_1 + _LOCAL_1, _LOG_2 + _LOCAL_2, _LOCAL_3)
+"""What each version adds; a database of version n has run the first n."""
 DIGEST_TABLES = {
     "contrib": "lot_stream, lot_seq, member, kind, quantity_milli",
     "lot": "stream, seq, item_id, unit, quantity_milli, use_by, best_before, sell_by, produced, batch, supplier,"
@@ -277,8 +296,7 @@ def migrate(connection: sqlite3.Connection) -> None:
 
     database = Database(connection)
     with database.atomic():
-        scripts = (_LOG_1, _LOCAL_1, _LOG_2, _LOCAL_2) if version == 0 else (_LOG_2, _LOCAL_2)
-        for script in scripts:
+        for script in [script for since, script in enumerate(_SCRIPTS) if since >= version]:
             for statement in _statements(script):
                 database.execute(statement)
         make_derived_tables_again(connection)

@@ -18,6 +18,7 @@ _VERB_WORDS = {
     "sell": N_("sold"),
     "issue": N_("issued"),
     "discard": N_("discarded"),
+    "adjust": N_("adjusted"),
 }
 _NAMED_MAX = 2  # movements named in the line; a sale over many lots says how many more there were
 

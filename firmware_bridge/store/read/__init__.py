@@ -10,6 +10,7 @@ from firmware_bridge.store.read.asked import AskAnswered, answer_to
 from firmware_bridge.store.read.board_clock import BoardTime, board_time
 from firmware_bridge.store.read.brackets import Bracket, bracket
 from firmware_bridge.store.read.devices import devices, error_counts, settings
+from firmware_bridge.store.read.following import Following, Place, following, is_of_this_file, newest_place
 from firmware_bridge.store.read.opening import TelemetryUnreadable, open_telemetry
 from firmware_bridge.store.read.summaries import Summary, summaries
 from firmware_bridge.store.read.values import (
@@ -40,10 +41,12 @@ __all__ = [
     "Counts",
     "Device",
     "ErrorCount",
+    "Following",
     "Gap",
     "GapRow",
     "HostNow",
     "LatestReading",
+    "Place",
     "Reading",
     "ReadingRow",
     "SettingVersion",
@@ -59,8 +62,11 @@ __all__ = [
     "counts",
     "devices",
     "error_counts",
+    "following",
     "gaps",
+    "is_of_this_file",
     "latest",
+    "newest_place",
     "open_telemetry",
     "readings",
     "settings",

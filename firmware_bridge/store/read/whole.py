@@ -129,7 +129,7 @@ def _readings(
     for row in merge(moved, staged, key=lambda each: each[2]):
         if row[2] != last_seq:  # one that came again is told once, as it was stored first
             last_seq = row[2]
-            yield last_seq, _reading(names, row)
+            yield last_seq, reading_row(names, row)
 
 
 def _summaries(
@@ -162,7 +162,8 @@ def _gaps(
     return sorted(found, key=lambda each: each[0])
 
 
-def _reading(names: Names, row: tuple[int, ...]) -> ReadingRow:
+def reading_row(names: Names, row: tuple[int, ...]) -> ReadingRow:
+    """Return a stored record, RECORD of it, with its names, its value and what it is worth."""
     device, boot, seq, dev_ms, channel, status, raw, quality, reason = row
     version = names.version(device, channel, boot, seq)
     if quality == QUALITY_UNJUDGED:
