@@ -74,7 +74,7 @@ class DeviceSession:
         self._output = bytearray()
         self._seen = self._next_to_send = ring.tail
         self._committed = ring.tail
-        self._rto_ms = self._rtt_ms = RTO_START_MS
+        self._rto_ms, self._rtt_ms = RTO_START_MS, RTO_START_MS // 4
         self._waiting_since_ms: int | None = None
         self._timed: tuple[int, int] | None = None  # a record number never resent, and when it was sent
         self._expiries = 0
@@ -148,7 +148,7 @@ class DeviceSession:
         if not self.is_linked:
             self.is_linked = True
             self._expiries = 0
-            self._rto_ms = RTO_START_MS
+            self._rto_ms, self._rtt_ms = RTO_START_MS, RTO_START_MS // 4
             self._stat_at_ms = now_ms
             self._seen = self._next_to_send = seen
             self._waiting_since_ms = self._timed = None
@@ -166,8 +166,9 @@ class DeviceSession:
     def _advance(self, seen: int, now_ms: int) -> None:
         if self._timed is not None and seen > self._timed[0]:
             self._rtt_ms = now_ms - self._timed[1]
-            self._rto_ms = min(RTO_MAX_MS, max(RTO_MIN_MS, (7 * self._rto_ms) // 8 + self._rtt_ms // 2))
             self._timed = None
+        # Also without a new time: on a line where all is sent twice it would stay doubled for ever.
+        self._rto_ms = min(RTO_MAX_MS, max(RTO_MIN_MS, (7 * self._rto_ms) // 8 + self._rtt_ms // 2))
         self._seen = seen
         self._next_to_send = max(self._next_to_send, seen)
         self._expiries = 0
