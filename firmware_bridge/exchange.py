@@ -29,6 +29,11 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class PortLetGo:
+    """The port lost its board. It has its place in the order: what the port heard before still counts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Committed:
     """Everything before next_seq (unbounded) of the port's board is on disk."""
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from firmware_bridge.asks import Answer
 from firmware_bridge.clock import HostNow
 from firmware_bridge.day_limit import DayLimit, pieces
-from firmware_bridge.exchange import Committed, Heard, Listener, Noted, Rejected
+from firmware_bridge.exchange import Committed, Heard, Listener, Noted, PortLetGo, Rejected
 from firmware_bridge.language import _
 from firmware_bridge.link.events import (
     DescriptionsHeard,
@@ -56,7 +56,10 @@ class Writer(threading.Thread):
         self._thinner = thinner
         self._urgency = Urgency(bounds)
         self._rule = CommitRule(interval_ms=interval_ms)
-        self._queue: deque[tuple[Listener | None, Heard | Noted, HostNow]] = deque()  # None: no port sent it
+        self._queue: deque[tuple[Listener | None, Heard | Noted | PortLetGo, HostNow]] = (
+            deque()
+        )  # None: no port sent it
+        self._greeted: set[Listener] = set()  # ports whose letting go is still to be said
         self._queued_records = 0
         self._changed = threading.Condition()
         self._wakes_at_ms = 0  # when the thread looks by itself; only what is due before is worth waking it
@@ -87,13 +90,17 @@ class Writer(threading.Thread):
         return self._queued_records + self._store.records_waiting
 
     def submit(self, listener: Listener, heard: Heard) -> None:
-        """Hand over what a port heard. Never blocks; beyond the limit text and counters are dropped.
+        """Hand over what a port heard. Never blocks; beyond the limit text and counters are dropped, boards refused.
 
         The thread is left asleep until something is due: nothing that can wait costs a switch of threads.
         """
         with self._changed:
-            if len(self._queue) >= QUEUE_EVENTS_MAX and isinstance(heard, TextHeard | StatHeard | UptimeHeard):
-                return
+            if len(self._queue) >= QUEUE_EVENTS_MAX:
+                if isinstance(heard, TextHeard | StatHeard | UptimeHeard):
+                    return
+                if isinstance(heard, HelloHeard):  # a loose plug while the disk refuses: it says HELLO all night
+                    listener.deliver(Rejected(heard, _("Too much waits for the disk.")))
+                    return
             now = self._now()
             self._queue.append((listener, heard, now))
             self._count(listener, heard, now.boottime_ms)
@@ -131,15 +138,22 @@ class Writer(threading.Thread):
             self._rule.records_arrived(listener.path, count, now_ms, is_urgent=is_urgent)
         elif isinstance(heard, HelloHeard):
             self._is_wanted = True
+            self._greeted.add(listener)
         elif not isinstance(heard, StatHeard):
             if isinstance(heard, DescriptionsHeard):
                 self._urgency.describe(listener, heard.descriptions)
             self._rule.fact_arrived(now_ms)
 
     def release(self, listener: Listener) -> None:
-        """Note that a port lost its board, so that the board may appear on another port."""
+        """Note that a port lost its board, so that the board may appear on another port.
+
+        In its turn: what the port heard before is kept, since other hardware has it no more, and a HELLO that still
+        waits cannot claim the board for a port that is gone.
+        """
         with self._changed:
-            self._let_go(listener)
+            if listener in self._greeted:
+                self._greeted.discard(listener)
+                self._queue.append((listener, PortLetGo(), self._now()))
 
     def is_too_much(self, listener: Listener) -> bool:
         """Say whether the board on a port sends so much that only the extremes of each minute are kept."""
@@ -233,8 +247,12 @@ class Writer(threading.Thread):
             self._last_commit_ms = now.boottime_ms
             self._store.checkpoint()
 
-    def _take(self, listener: Listener, heard: Heard, now: HostNow) -> None:
+    def _take(self, listener: Listener, heard: Heard | PortLetGo, now: HostNow) -> None:
         store = self._store
+        if isinstance(heard, PortLetGo):
+            with self._changed:
+                self._let_go(listener)
+            return
         if isinstance(heard, HelloHeard):
             self._reconcile(listener, heard, now)
             return

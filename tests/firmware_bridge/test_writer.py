@@ -16,7 +16,7 @@ from firmware_bridge.link.messages import Desc, Hello, Kind
 from firmware_bridge.store.store import Linked, Store
 from firmware_bridge.supervisor import Supervisor
 from firmware_bridge.urgency import AlarmBounds
-from firmware_bridge.writer import Writer
+from firmware_bridge.writer import QUEUE_EVENTS_MAX, Writer
 from tests.firmware_bridge.running import until
 
 UID = bytes.fromhex("01eeffc042000001")
@@ -104,6 +104,45 @@ def test_records_of_a_port_that_lost_its_board_are_dropped_since_the_board_still
     writer.submit(port, a_record(0, 9_000))
     assert writer.flush(10)
     assert store.conn.execute("select count(*) from readings").fetchone() == (0,)
+
+
+def test_what_a_port_heard_before_it_lost_its_board_is_kept(writer: Writer, store: Store) -> None:
+    port = a_linked_port(writer)
+    writer.submit(port, a_record(0, 4_000))
+    writer.release(port)
+    assert writer.flush(10)
+    assert store.conn.execute("select value from readings").fetchall() == [(4_000,)]
+
+
+def test_a_board_moved_to_another_port_while_the_disk_refused_is_not_refused_for_ever(
+    writer: Writer, tmp_path: Path
+) -> None:
+    first, second = Port(), Port("/dev/b")
+    blocker = sqlite3.connect(tmp_path / "telemetry.db", isolation_level=None)
+    blocker.execute("begin immediate")
+    writer.submit(first, a_hello())
+    until(lambda: writer.refusal, what="the disk refuses the HELLO")
+    writer.release(first)
+    writer.submit(second, a_hello())
+    blocker.execute("rollback")
+    blocker.close()
+    second.wait(Linked)
+    assert not any(isinstance(reply, Rejected) for reply in second.replies)
+
+
+def test_a_loose_plug_while_the_disk_refuses_fills_no_memory(writer: Writer, tmp_path: Path) -> None:
+    port = Port()
+    blocker = sqlite3.connect(tmp_path / "telemetry.db", isolation_level=None)
+    blocker.execute("begin immediate")
+    writer.submit(port, a_hello())
+    until(lambda: writer.refusal, what="the disk refuses the HELLO")
+    for _number in range(QUEUE_EVENTS_MAX):
+        writer.release(port)
+        writer.submit(port, a_hello())
+    assert len(writer._queue) <= QUEUE_EVENTS_MAX + 1
+    assert any(isinstance(reply, Rejected) for reply in port.replies)
+    blocker.execute("rollback")
+    blocker.close()
 
 
 def test_while_the_disk_refuses_nothing_is_taken_and_afterwards_all_goes_on(

@@ -8,6 +8,7 @@ import pytest
 
 from firmware_bridge.store.quality import QUALITY_GOOD, QUALITY_SUSPECT, QUALITY_UNCHECKED, REASONS
 from tests.firmware_bridge.adapters.peers import a_modbus_station, a_peer, by_line
+from tests.firmware_bridge.cables import Cable
 from tests.firmware_bridge.running import Shop, a_shop, until
 
 XY_MD02 = [0, 39, 546] + [0] * 20  # input register 1 temperature, 2 humidity, tenths
@@ -114,6 +115,24 @@ def test_a_name_that_appears_later_than_another_of_the_same_device_still_gets_it
         (shop.ports / "named").symlink_to((shop.ports / "by-path").readlink())
         until(lambda: ("sl-shed", "shed") in readings(shop), what="the adapter of the second name hears it")
         assert bridge.end()[0] == 0
+
+
+def test_what_a_gateway_said_before_its_cable_was_pulled_is_kept(shop: Shop) -> None:
+    settle(shop, SENML)
+    settings = shop.data / "larder.toml"
+    settings.write_text(settings.read_text("utf-8").replace("commit_interval_s = 1", "commit_interval_s = 60"), "utf-8")
+    cable = Cable(shop.ports / "lines")
+    bridge = shop.bridge()
+    until(lambda: shop.port_states().get("lines") == "probing", what="the port is listened to")
+    cable.write(b'{"ch":"shed","v":1,"u":"Cel"}\n')
+    shop.wait_linked("lines")
+    for value in range(2, 9):
+        cable.write(b'{"ch":"shed","v":%d,"u":"Cel"}\n' % value)
+    until(lambda: shop.heartbeat()["ports"][0]["frames_good"] == 8, what="all eight lines were heard")
+    cable.pull()
+    until(lambda: shop.port_states().get("lines") == "absent", what="the port is gone")
+    assert bridge.end()[0] == 0
+    assert [value for _boot, _seq, _channel, value, _status in shop.stored()] == list(range(1_000, 9_000, 1_000))
 
 
 def test_an_id_given_before_a_power_cut_is_never_given_again(shop: Shop) -> None:
