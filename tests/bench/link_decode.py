@@ -95,14 +95,17 @@ def pymysensors_per_s() -> float:
 
 def replies_per_s() -> tuple[float, float]:
     """Return how many Modbus replies a second become registers: here and by the framer of pymodbus."""
-    replies = [(count, _reply(count, number)) for number in range(REPLIES // 2) for count in REGISTERS]
+    readers = [ReplyReader(STATION, READ_INPUT, count) for count in REGISTERS]
+    looks = list(zip(readers, REGISTERS, strict=True))
+    replies = [(reader, _reply(count, n)) for n in range(REPLIES // 2) for reader, count in looks]
 
     def ours() -> None:
-        for count, reply in replies:
-            assert isinstance(ReplyReader(STATION, READ_INPUT, count).receive(reply), Registers)
+        for reader, reply in replies:
+            reader.begin()
+            assert isinstance(reader.receive(reply), Registers)
 
     def theirs() -> None:
-        for _count, reply in replies:
+        for _reader, reply in replies:
             _used, response = framer.handleFrame(reply, STATION, 0)
             assert response is not None
 

@@ -7,8 +7,6 @@ our own request or a neighbour's reply cost nothing. Modbus Application Protocol
 
 import struct
 from array import array
-from functools import lru_cache
-from typing import NamedTuple
 
 import msgspec
 
@@ -111,32 +109,23 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
         return self.meaning != CONFIG_ERROR
 
 
-class _Expected(NamedTuple):
-    """What answers one question: how a reply begins, the CRC of that, its size, its words; how a refusal begins."""
-
-    head: bytes
-    head_crc: int
-    reply_bytes: int
-    words: struct.Struct
-    refusal_head: bytes
-
-
-@lru_cache(maxsize=256)
-def _expected(unit: int, function: int, count: int) -> _Expected:
-    """Return what is the same for every poll."""
-    head = bytes((unit, function, 2 * count))
-    words = struct.Struct(f"<{count + 1}H")  # the registers and the CRC behind the head
-    return _Expected(head, crc16(head), 2 * count + 5, words, bytes((unit, function | EXCEPTION_FLAG)))
-
-
 class ReplyReader:
-    """Wait for the one reply to one request."""
+    """Wait for the one reply to one question, again each time it is asked."""
 
-    __slots__ = ("_dropped", "_expected", "_held")
+    __slots__ = ("_dropped", "_head", "_head_crc", "_held", "_refusal_head", "_reply_bytes", "_words")
 
     def __init__(self, unit: int, function: int, count: int) -> None:
         """count: registers asked for, 1 to 125."""
-        self._expected = _expected(unit, function, count)
+        self._head = head = bytes((unit, function, 2 * count))
+        self._head_crc = crc16(head)
+        self._refusal_head = bytes((unit, function | EXCEPTION_FLAG))
+        self._reply_bytes = 2 * count + 5
+        self._words = struct.Struct(f"<{count + 1}H")  # behind the head: the registers and the CRC
+        self._held = b""
+        self._dropped = 0
+
+    def begin(self) -> None:
+        """Wait anew: what was heard before was no reply to what is asked now."""
         self._held = b""
         self._dropped = 0
 
@@ -152,16 +141,16 @@ class ReplyReader:
             self._dropped += len(held) - BUFFER_BYTES_MAX
             held = held[-BUFFER_BYTES_MAX:]
         self._held = held
-        head, head_crc, size, words, _refusal_head = self._expected
+        head = self._head
         start = held.find(head)
         unfinished = len(held)
         while start >= 0:
-            end = start + size
+            end = start + self._reply_bytes
             if end > len(held):
                 unfinished = start
                 break
-            crc = head_crc
-            for word in words.unpack_from(held, start + 3):
+            crc = self._head_crc
+            for word in self._words.unpack_from(held, start + 3):
                 crc = _CRC_WORDS[crc ^ word]
             if crc == 0:
                 return Registers(held[start + 3 : end - 2], self._dropped + start)
@@ -175,7 +164,7 @@ class ReplyReader:
     def _find_refusal(self, before: int) -> Refusal | None:
         """Find a refusal that begins before an unfinished reply: five bytes of its data could look like one."""
         held = self._held
-        refusal_head = self._expected.refusal_head
+        refusal_head = self._refusal_head
         start = held.find(refusal_head)
         while 0 <= start < before and start + EXCEPTION_BYTES <= len(held):
             frame = held[start : start + EXCEPTION_BYTES]

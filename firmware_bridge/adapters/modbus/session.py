@@ -50,7 +50,8 @@ class Turn:
     """One probe of one station and when it is due."""
 
     probe: Probe
-    due_at_ms: int
+    reader: ReplyReader
+    due_at_ms: int = 0
     tries_left: int = TRIES
     is_absent: bool = False
     is_misconfigured: bool = False
@@ -74,7 +75,7 @@ class ModbusSession(AdapterSession):
         super().__init__(uid, now, period_ms=min(probe.period_ms for probe in probes))
         self.line = line
         self._character_ms = BITS_PER_CHARACTER * 1000 / line.baud
-        self._turns = [Turn(probe, 0) for probe in probes]
+        self._turns = [Turn(probe, _reader(probe)) for probe in probes]
         self._asked: Turn | None = None
         self._request = b""
         self._reader: ReplyReader | None = None
@@ -149,7 +150,8 @@ class ModbusSession(AdapterSession):
             self._late.pop(turn.look, None)
         self._asked = turn
         self._request = read_request(probe.unit, probe.function, probe.address, count)
-        self._reader = ReplyReader(probe.unit, probe.function, count)
+        self._reader = turn.reader
+        self._reader.begin()
         on_line_ms = (REQUEST_BYTES + 5 + 2 * count) * self._character_ms
         self._deadline_ms = now_ms + REPLY_MS + int(on_line_ms) + 1
         self._idle = b""
@@ -234,6 +236,10 @@ class ModbusSession(AdapterSession):
         if self._foreign_at_ms is None or now_ms - self._foreign_at_ms >= FOREIGN_EACH_MS:
             self._foreign_at_ms = now_ms
             self.note(f"modbus: another master is on this line; it asked {found.hex()}", now_ms)
+
+
+def _reader(probe: Probe) -> ReplyReader:
+    return ReplyReader(probe.unit, probe.function, registers_of(probe.type_name))
 
 
 def probes_of(profile: Profile, units: tuple[int, ...]) -> list[Probe]:
