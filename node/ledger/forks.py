@@ -83,9 +83,25 @@ def end_of(connection: sqlite3.Connection, stream: bytes, n: int, block_hash: by
 
 def keep_branch_block(connection: sqlite3.Connection, block: Block) -> Settled:
     """Keep a block that does not follow the chosen branch, whose place was checked, and settle its stream."""
-    header = block.header
+    is_end_of_branch = follows_an_end(connection, block)
     _put_aside(connection, block)
-    return settle(connection, header.stream)
+    # A longer branch is no other branch, and looking at all of them for each block would make a long one quadratic.
+    return Settled() if is_end_of_branch else settle(connection, block.header.stream)
+
+
+def follows_an_end(connection: sqlite3.Connection, block: Block) -> bool:
+    """Tell whether a block goes on with a branch that is kept and not folded, at its end, where no retirement decides.
+
+    The choice is made by the hashes where branches part alone: then it is what it was.
+    """
+    header = block.header
+    if not is_branch_block(connection, header.stream, header.n - 1, header.prev):
+        return False
+    other = connection.execute(
+        f"SELECT 1 FROM quarantine WHERE stream = ? AND n = ? AND {PREV_IN_FRAME} = ? AND reason = 'branch'",
+        (header.stream, header.n, header.prev),
+    ).fetchone()
+    return other is None and cutoff_hash(connection, header.stream) is None
 
 
 def settle(connection: sqlite3.Connection, stream: bytes) -> Settled:

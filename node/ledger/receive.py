@@ -25,6 +25,7 @@ from node.ledger.fold import fold_unknown
 from node.ledger.fork_exchange import tips_of
 from node.ledger.heads import StreamState
 from node.ledger.keys import is_signed
+from node.ledger.partings import Partings
 from node.ledger.retiring import cut_back, drop_strangers, keep_aside
 from node.ledger.roster import Roster, cutoffs, load_roster, retired_members
 from node.ledger.seal import store_block
@@ -54,11 +55,15 @@ class Intake(NamedTuple):
     forked: frozenset[bytes] = frozenset()
 
 
-def receive_blocks(tx: Transaction, frames: Sequence[bytes], *, founder_key: bytes | None = None) -> Intake:
+def receive_blocks(
+    tx: Transaction, frames: Sequence[bytes], *, founder_key: bytes | None = None, partings: Partings | None = None
+) -> Intake:
     """Check, store and fold at most 50 frames of any streams, in any order, inside the caller's transaction.
 
-    `founder_key` is given by a market that joins and has no roster yet. Raises ValueError for more frames than that,
-    LocalFault where the database does not say which group it belongs to; a wrong frame raises nothing, it is counted.
+    `founder_key` is given by a market that joins and has no roster yet; `partings` by whoever receives again and again,
+    and then nobody else's blocks can make the tables be made again without end. Raises ValueError for more frames than
+    that, LocalFault where the database does not say which group it belongs to; a wrong frame raises nothing, it is
+    counted.
     """
     if len(frames) > BLOCKS_PER_BATCH_MAX:
         raise ValueError(f"at most {BLOCKS_PER_BATCH_MAX} blocks in one transaction")
@@ -67,10 +72,16 @@ def receive_blocks(tx: Transaction, frames: Sequence[bytes], *, founder_key: byt
         roster.keys.setdefault(roster.founder, founder_key)
     try:
         with tx.savepoint():
-            return _Intake(tx, roster, Bulk(tx.connection)).take(frames)
+            taking = _Intake(tx, roster, Bulk(tx.connection), partings)
+            intake = taking.take(frames)
     except _NotFolded:
         # One of the bodies breaks the rules. Block by block, each in a savepoint of its own, it alone is refused.
-        return _Intake(tx, roster, None).take(frames)
+        taking = _Intake(tx, roster, None, partings)
+        intake = taking.take(frames)
+    if partings is not None:
+        for origin in taking.parted.elements():
+            partings.note(origin, tx.moment.boottime_ms)
+    return intake
 
 
 class _NotFolded(Exception):
@@ -91,8 +102,10 @@ class _Intake:
     With `bulk` the movements of all its blocks are written together, and a body that cannot be folded ends the batch.
     """
 
-    def __init__(self, tx: Transaction, roster: Roster, bulk: Bulk | None) -> None:
+    def __init__(self, tx: Transaction, roster: Roster, bulk: Bulk | None, partings: Partings | None) -> None:
         self._tx = tx
+        self._partings = partings
+        self.parted: Counter[bytes] = Counter()
         self._bulk = bulk
         self._connection = tx.connection
         self._roster = roster
@@ -228,6 +241,7 @@ class _Intake:
             raise BlockRefused("chain")
         if events != header.first_seq:
             raise BlockRefused("first event number")
+        self._check_partings(block)
         was_forked = forks.is_forked(self._connection, header.stream)
         with self._folding():
             settled = forks.keep_branch_block(self._connection, block)
@@ -243,11 +257,24 @@ class _Intake:
             self._displaced.append(displaced)
             self._settled.append(ForkSettled(header.stream, head.block_hash, 1, None))
         self._leave_our_stream(block)
-        if not self._is_kept(block):
+        is_kept = self._is_kept(block)
+        self.parted[header.origin] += settled.is_switched or not is_kept
+        if not is_kept:
             raise BlockRefused("fork")
         self._new += 1
         if not was_forked:
             self._forked.add(header.stream)
+
+    def _check_partings(self, block: Block) -> None:
+        """Raise BlockRefused where a block parts its stream whose member did so too often lately."""
+        origin = block.header.origin
+        if self._partings is None or origin == self._us:
+            return
+        if self._partings.left(origin, self._tx.moment.boottime_ms) > self.parted[origin]:
+            return
+        if not forks.follows_an_end(self._connection, block):
+            self._diverged.add(block.header.stream)  # asked for again, ever less often
+            raise BlockRefused("fork too often")
 
     def _is_kept(self, block: Block) -> bool:
         header = block.header

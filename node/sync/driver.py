@@ -22,6 +22,7 @@ from node.ledger.heads import BlockRange, StreamState, load_frames, stream_state
 from node.ledger.jobs import Jobs, Outcome
 from node.ledger.keys import is_signed, load_key
 from node.ledger.names import node_id
+from node.ledger.partings import Partings
 from node.ledger.read import data_version, open_reader
 from node.ledger.read.members import member_keys
 from node.ledger.receive import receive_blocks
@@ -111,6 +112,7 @@ class _Session:
         self._version = -1
         self._peer_rows: list[object] | None = None
         self._asked = Asked(jobs)
+        self._partings = Partings()
         self._storing = 0
         self._is_rolled_back = False
         self._tended_s = self._said_s = self._conditions_s = 0.0
@@ -254,7 +256,7 @@ class _Session:
         """Hand frames to the writing thread."""
 
         def work(tx: Transaction) -> object:
-            intake = receive_blocks(tx, effect.frames)
+            intake = receive_blocks(tx, effect.frames, partings=self._partings)
             note_forks(tx, intake.forked)
             return intake
 

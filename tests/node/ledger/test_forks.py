@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from node.actions.forks import FORKS_NOTED_PER_MEMBER_MAX, note_forks
 from node.domain.words import StreamPurpose
 from node.errors import LocalFault
-from node.ledger import chain
+from node.ledger import chain, forks
 from node.ledger.append import Appender
 from node.ledger.block import read_frame
 from node.ledger.codec import decode_body
@@ -21,8 +21,11 @@ from node.ledger.digest import state_digest
 from node.ledger.fork_exchange import frames_beyond, locator
 from node.ledger.forks import BRANCHES_PER_STREAM_MAX, branches_of, choose
 from node.ledger.heads import stream_states
+from node.ledger.partings import PARTINGS_PER_MEMBER_MAX, PARTINGS_WINDOW_MS, Partings
 from node.ledger.read.members import members
+from node.ledger.receive import receive_blocks
 from node.ledger.store import Transaction
+from tests.node.builders import a_moment
 from tests.node.ledger.authors import (
     BAKERY,
     DAIRY,
@@ -253,6 +256,71 @@ def test_a_forked_roster_lets_in_whom_its_chosen_branch_lets_in_and_nobody_else(
         assert everything(tx) == everything(back)
         assert len({member.name for member in members(tx.connection)} & {"Bakery", "Dairy"}) == 1
         assert len(lots(tx)) == 1
+
+
+# What a member that means harm can make of it.
+
+
+def branches_with_falling_hashes(one: Chain, count: int) -> list[bytes]:
+    """Blocks that all follow the same one, each with a lower hash than the one before it."""
+    ends = [cloned(one).write(a_lot_fact(1_000 + number)) for number in range(count)]
+    return sorted(ends, key=hash_of, reverse=True)
+
+
+def test_a_member_that_signs_ever_lower_hashes_has_everything_folded_again_a_few_times_an_hour(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bakery, refolds = Chain(BAKERY, b"bakery-1"), []
+    bakery.write(a_lot_fact())
+    ends = branches_with_falling_hashes(bakery, 3 * PARTINGS_PER_MEMBER_MAX)
+    refold = chain.refold
+    monkeypatch.setattr(chain, "refold", lambda *both: refolds.append(1) or refold(*both))
+    with an_observer() as tx:
+        take(tx, *a_roster(BAKERY).frames, *bakery.frames)
+        partings = Partings()
+        refused = [receive_blocks(tx, [frame], partings=partings).refused for frame in ends]
+        assert len(refolds) <= PARTINGS_PER_MEMBER_MAX
+        assert refused[-1] == {"fork too often": 1}
+        # An hour later what was put off is taken, and the lowest of all is what counts.
+        later = Transaction(tx.connection, a_moment(later_ms=PARTINGS_WINDOW_MS), "here")
+        assert receive_blocks(later, [ends[-1]], partings=partings).new_blocks == 1
+        assert branches_of(tx.connection, bakery.stream)[0].tip == hash_of(ends[-1])
+
+
+def test_a_member_that_parted_its_stream_too_often_goes_on_in_the_branches_that_are_kept() -> None:
+    bakery = Chain(BAKERY, b"bakery-1")
+    bakery.write(a_lot_fact())
+    clones = [cloned(bakery) for _clone in range(2)]
+    for number, clone in enumerate(clones):
+        clone.write(a_lot_fact(500 + number))
+    ends = branches_with_falling_hashes(bakery, 3 * PARTINGS_PER_MEMBER_MAX)
+    with an_observer() as tx:
+        take(tx, *a_roster(BAKERY).frames, *clones[0].frames, *clones[1].frames)
+        partings = Partings()
+        while partings.left(BAKERY.origin, tx.moment.boottime_ms):
+            partings.note(BAKERY.origin, tx.moment.boottime_ms)
+        assert receive_blocks(tx, ends, partings=partings).refused == {"fork too often": len(ends)}
+        going_on = [clone.write(a_lot_fact(5_000)) for clone in clones]
+        intake = receive_blocks(tx, going_on, partings=partings)
+        assert (intake.new_blocks, intake.refused) == (2, {})
+        assert state_digest(tx.connection) == chain.refold(tx.connection, tx.connection)
+
+
+def test_a_long_branch_that_is_not_folded_grows_without_all_branches_being_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bakery = Chain(BAKERY, b"bakery-1")
+    bakery.write(a_lot_fact())
+    other = cloned(bakery)
+    low, high = sorted((bakery, other), key=lambda one: hash_of(one.write(a_lot_fact(1_000 + (one is other)))))
+    with an_observer() as tx:
+        take(tx, *a_roster(BAKERY).frames, *low.frames, *high.frames)
+        looked: list[bytes] = []
+        monkeypatch.setattr(forks, "branches_of", lambda _connection, stream: looked.append(stream))
+        intake = take(tx, *(high.write(a_lot_fact(2_000)) for _block in range(10)))
+        assert (intake.new_blocks, looked) == (10, [])
+        monkeypatch.undo()
+        assert forks.is_settled(tx.connection, bakery.stream)
 
 
 # Our own streams.
