@@ -10,6 +10,8 @@ BOOT is the number that readers see (`Reading.boot`). Of a boot that is not list
 """
 
 import json
+import os
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,8 +38,7 @@ class Keep:
 def read_keep(folder: Path) -> Keep:
     """Read keep.json of the folder of telemetry.db. Never raises: what cannot be read keeps everything."""
     try:
-        with (folder / KEEP_FILE).open("rb") as file:
-            content = file.read(KEEP_BYTES_MAX + 1)
+        content = _content(folder / KEEP_FILE)
     except FileNotFoundError:
         return Keep()
     except OSError as error:
@@ -46,6 +47,13 @@ def read_keep(folder: Path) -> Keep:
         return _understood(content)
     except (ValueError, RecursionError):
         return Keep(is_sealing=True, problem="not understood")
+
+
+def _content(path: Path) -> bytes:
+    """Return what a plain file holds, a little beyond the limit at most; a pipe would hold the writer for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        return file.read(KEEP_BYTES_MAX + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
 
 
 def _understood(content: bytes) -> Keep:

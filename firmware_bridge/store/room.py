@@ -5,7 +5,8 @@ that nothing else is lost before detail is. LINK section 8, OPS section 4.
 
 Age comes first. Where the file is still too large, or the disk nearly full, the same again with ages halved; then
 faults, excursions and what nobody sealed become buckets too; at last hours become days. Newest readings, gaps and door
-edges are never touched. The file itself does not shrink: what is freed in it is filled again before it grows.
+edges are never touched. The wall clock counts only once it went evenly for an hour. The file itself does not shrink:
+what is freed in it is filled again before it grows.
 """
 
 import sqlite3
@@ -26,6 +27,8 @@ RAW_MS_MIN = 6 * HOUR_MS  # what a screen judges cold units from
 BUCKETS_MS_MIN = DAY_MS
 MEGABYTE = 1024 * 1024
 FILL_START_PERCENT, FILL_END_PERCENT = 97, 95  # thin early at the first until the second
+WALL_HELD_MS = 50 * 60_000  # so long the wall clock must have gone evenly; rounds are an hour apart
+WALL_OFF_MS_MAX = 60_000  # and so exactly, against the time since the computer started
 DISK_FREE_PERCENT_MIN = 5  # OPS section 4
 DISK_RESERVE_BYTES = 16 * MEGABYTE  # free inside the file while the disk is that full: some three days of 8 probes
 
@@ -70,13 +73,14 @@ class Thinner:
         self._path = path
         self._policy = policy
         self._work: Iterator[int] | None = None
+        self._even_since: HostNow | None = None
         self.is_early = False
         self.raw_hours = policy.keep_raw_days * 24
 
     def step(self, now: HostNow) -> bool:
         """Do the next piece; returns whether there was one. Raises sqlite3.Error, and begins anew then."""
         if self._work is None:
-            self._work = self._round(now)
+            self._work = self._round(self._believed(now))
         try:
             return next(self._work, None) is not None or self._ended()
         except sqlite3.Error:
@@ -86,6 +90,18 @@ class Thinner:
     def _ended(self) -> bool:
         self._work = None
         return False
+
+    def _believed(self, now: HostNow) -> HostNow:
+        """Return the clocks, the wall clock not trusted before it went evenly for nearly an hour of this run.
+
+        A time server may be years off for a minute, and what is thinned in that minute is thinned for ever.
+        """
+        since = self._even_since
+        off_ms = 0 if since is None else (now.wall_us - since.wall_us) // 1000 - now.boottime_ms + since.boottime_ms
+        if since is None or not since.is_clock_trusted or not now.is_clock_trusted or abs(off_ms) > WALL_OFF_MS_MAX:
+            self._even_since = since = now
+        has_held = now.boottime_ms - since.boottime_ms >= WALL_HELD_MS
+        return now if has_held else now._replace(is_clock_trusted=False)
 
     def _round(self, now: HostNow) -> Iterator[int]:
         """Climb down the rungs until there is room; yields the size of each piece of work."""

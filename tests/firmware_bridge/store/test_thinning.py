@@ -1,6 +1,7 @@
 """Thinning: what stays, what becomes of the rest, how much room it takes, and killed anywhere."""
 
 import json
+import os
 import random
 import signal
 import sqlite3
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from firmware_bridge.clock import HostNow
 from firmware_bridge.store import room
 from firmware_bridge.store.keep import KEEP_BYTES_MAX, Keep, read_keep
 from firmware_bridge.store.protection import Bounds
@@ -162,6 +164,37 @@ def test_without_a_sure_age_nothing_is_thinned_until_there_is_no_room(path: Path
     assert rows(path, "select count(*) from reading") == before
 
 
+def test_a_time_server_that_is_ten_years_off_for_a_minute_takes_nothing_away(path: Path) -> None:
+    """After a restart of the computer only the wall clock knows how old a reading is."""
+    two_days(path)
+    ten_years_us = 10 * 365 * DAY_MS * 1000
+    conn = sqlite3.connect(path, isolation_level=None)
+    conn.execute(
+        "insert into clock_sample select 1, ?, host_boot_id, ?, wall_us + ?, 1, 4 from clock_sample",
+        (2 * DAY_MS, 2 * DAY_MS, 2 * DAY_MS * 1000),
+    )
+    thinner = Thinner(conn, path, Policy(keep_raw_days=7))
+    count = "select count(*) from reading"
+    before = conn.execute(count).fetchone()
+
+    def an_hourly_round(uptime_ms: int, off_us: int) -> None:
+        wall_us = EPOCH_US + 3 * DAY_MS * 1000 + uptime_ms * 1000 + off_us
+        while thinner.step(HostNow("b" * 32, uptime_ms, wall_us, is_clock_trusted=True)):
+            pass
+
+    an_hourly_round(MINUTE_MS, ten_years_us)
+    assert conn.execute(count).fetchone() == before
+    an_hourly_round(HOUR_MS, 0)
+    an_hourly_round(2 * HOUR_MS, 0)
+    an_hourly_round(3 * HOUR_MS, ten_years_us)
+    an_hourly_round(4 * HOUR_MS, 0)
+    assert conn.execute(count).fetchone() == before
+    for hours in range(5, 24 * 7):
+        an_hourly_round(hours * HOUR_MS, 0)
+    assert conn.execute(count).fetchone() < before
+    conn.close()
+
+
 def test_a_setting_that_changes_touches_nothing_that_is_stored_and_is_dated(path: Path) -> None:
     now_ms = two_days(path)
     thinned(path, Policy(keep_raw_days=1), now_ms)
@@ -206,6 +239,11 @@ def test_a_keep_file_that_is_not_understood_keeps_everything(path: Path, content
     path.parent.joinpath("keep.json").write_bytes(content)
     found = read_keep(path.parent)
     assert found.problem and found.is_sealing
+
+
+def test_a_pipe_in_the_place_of_the_keep_file_holds_nobody_up(path: Path) -> None:
+    os.mkfifo(path.parent / "keep.json")
+    assert read_keep(path.parent).problem
 
 
 def test_while_the_keep_file_is_not_understood_only_want_of_room_takes_anything(path: Path) -> None:
