@@ -1,8 +1,9 @@
 """What all adapters share: the session with the store, the channels by name, the records that wait. Sans-IO.
 
 Not a protocol of any hardware: a subclass hears and speaks. What is booked before the store has answered, or while the
-writer cannot take it, waits here, bounded. The hardware keeps nothing, so each time it falls silent and speaks again is
-a new session, and the hole between two sessions is a gap of the store. LINK sections 3 and 5.
+writer cannot take it, waits here, bounded. The hardware keeps nothing, so each time it falls silent and speaks again,
+or more came than could wait, is a new session, and the hole between two sessions is a gap of the store. LINK sections
+3 and 5.
 """
 
 import zlib
@@ -31,6 +32,9 @@ RECORDS_PER_SECOND_MAX = 2_000  # of one port (LINK section 4); more is counted 
 CHANNELS_MAX = 1_024  # names one device may have here: a MySensors network has up to 254 nodes
 EVENTS_TEXT_PER_MINUTE_MAX = 20  # lines kept as device_log (LINK section 1)
 UPTIME_EACH_MS = 60_000  # a sample of our own clocks, as the native link asks its boards (LINK section 3)
+SESSION_MS_MIN = (
+    60_000  # between two sessions for what gave way: a flood that lasts writes a gap a minute, not each second
+)
 STALE_PERIODS, SILENT_PERIODS = 2, 3  # LINK section 3
 STALE_MS_MIN, SILENT_MS_MIN = 5_000, 7_500  # LINK section 3, and the same floor kept in step
 PATIENCE_MS_MAX = 500  # LINK section 4: a read never waits longer
@@ -96,6 +100,8 @@ class AdapterSession:
         self._output = bytearray()
         self._is_reconciling = False
         self._may_take = True
+        self._has_lost = False
+        self._linked_at_ms = 0
         self._heard_at_ms = 0
         self._uptime_at_ms = 0
         self._second = self._records_this_second = 0
@@ -157,6 +163,7 @@ class AdapterSession:
             return
         if len(self._bookings) >= RECORDS_WAITING_MAX:
             self._bookings.popleft()
+            self._has_lost = self.state in LIVE_STATES  # before, the gap of the session that begins says it
             self.receiver.errors["not_taken"] += 1
         status = 0 if fault is None else STATUS_FAULT | fault << STATUS_FAULT_CODE_SHIFT
         self._bookings.append(Booking(channel, status, raw, at_ms, doubt))
@@ -201,6 +208,9 @@ class AdapterSession:
     def receive(self, data: bytes, now_ms: int, *, may_take: bool = True) -> list[SessionEvent]:
         """Take bytes from the port; while the writer cannot take records they wait here, the oldest give way."""
         self._may_take = may_take
+        if self._has_lost and may_take and now_ms - self._linked_at_ms >= SESSION_MS_MIN:
+            self._has_lost = False
+            self._move(Happening.SILENT)  # what is heard next begins a session, and the store writes the gap before it
         if self.state is not State.REFUSED:
             self.on_bytes(data, now_ms)
         return self._done(now_ms)
@@ -244,6 +254,7 @@ class AdapterSession:
         self._is_reconciling = False
         self._move(Happening.RECONCILED)
         if self.state is State.LINKED:
+            self._has_lost, self._linked_at_ms = False, now_ms
             self.uid = hello.uid
             self.next_seq = self.seen_seq = next_seq
             self._tell_uptime(now_ms)

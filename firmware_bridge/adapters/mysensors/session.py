@@ -102,6 +102,7 @@ class MySensorsSession(AdapterSession):
 
     def on_linked(self, now_ms: int) -> None:  # noqa: ARG002 - the hook is every adapter's
         """Take what came before: who was presented before a restart is known only now."""
+        self._id_waiting = None  # its number was one of the session before; the node asks again
         early, self._early = self._early, []
         for message, at_ms in early:
             self._take(message, at_ms)
@@ -125,6 +126,8 @@ class MySensorsSession(AdapterSession):
             return
         free = self._id_waiting[0]
         self._id_waiting = None
+        if node_channel(free).name not in self.known_names():
+            return  # it gave way to what came behind it and was never stored; the node asks again
         self.say(internal(BROADCAST, ID_RESPONSE, str(free)))
 
     def _take(self, message: Message, now_ms: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from firmware_bridge.adapters.lines import CONTROLS, LineReader, Malformed
 from firmware_bridge.adapters.senml.pack import LINE_BYTES_MAX, Resolved, read_line
-from firmware_bridge.adapters.session import FAULT_OTHER, AdapterSession, facts_of_kind
+from firmware_bridge.adapters.session import CHANNELS_MAX, FAULT_OTHER, AdapterSession, facts_of_kind
 from firmware_bridge.adapters.units import kind_of_unit
 from firmware_bridge.adapters.values import NoValue, as_milli
 from firmware_bridge.clock import HostNow
@@ -56,7 +56,10 @@ class SenmlSession(AdapterSession):
 
     def _take(self, record: Resolved, now_ms: int) -> None:
         unit = None if isinstance(record.value, bool) else record.unit
-        if len(self._units) < 1_024 and self._units.setdefault(record.name, unit) != unit:
+        if record.name not in self._units and len(self._units) >= CHANNELS_MAX:
+            self.refuse("too_many_channels")
+            return
+        if self._units.setdefault(record.name, unit) != unit:
             self.refuse("unit_changed")
             return
         at_ms, doubt = self._moment(record, now_ms)

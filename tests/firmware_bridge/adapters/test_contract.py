@@ -14,7 +14,7 @@ from firmware_bridge.adapters.modbus.session import ModbusSession
 from firmware_bridge.adapters.mt_sics.session import MtSicsSession
 from firmware_bridge.adapters.mysensors.session import MySensorsSession
 from firmware_bridge.adapters.senml.session import SenmlSession
-from firmware_bridge.adapters.session import AdapterSession
+from firmware_bridge.adapters.session import RECORDS_WAITING_MAX, AdapterSession
 from firmware_bridge.link.events import DescriptionsHeard, HelloHeard, RecordsArrived, UptimeHeard
 from firmware_bridge.link.identity import uid_bytes, uid_text
 from firmware_bridge.link.states import State
@@ -188,3 +188,27 @@ def test_a_label_and_a_board_are_never_the_same_name() -> None:
     for text in ("mb-cold-room", "a", "12345678", "01eeffc042000001"):
         assert uid_text(uid_bytes(text)) == text
     assert len(uid_bytes("12345678")) != 8
+
+
+def test_what_gave_way_while_the_writer_took_nothing_begins_a_session_so_that_the_store_writes_a_gap() -> None:
+    clock = Clock()
+    talk = Talk(SenmlSession("sl-1", LineSettings(), clock), clock)
+    talk.hear('{"ch":"a","v":1,"u":"Cel"}\n')
+    for value in range(RECORDS_WAITING_MAX + 100):
+        clock.now_ms += 1_000
+        talk.hear(f'{{"ch":"a","v":{value % 9},"u":"Cel"}}\n', may_take=False)
+    assert talk.session.receiver.errors["not_taken"] == 100
+    talk.hear('{"ch":"a","v":7,"u":"Cel"}\n')
+    assert talk.sessions == 2
+    assert len(talk.stored) == 1 + RECORDS_WAITING_MAX
+
+
+def test_a_flood_that_gives_way_all_the_time_begins_a_session_a_minute_and_no_more() -> None:
+    clock = Clock()
+    talk = Talk(SenmlSession("sl-1", LineSettings(), clock), clock)
+    talk.commits = False
+    for _tenth_of_a_second in range(1_200):
+        clock.now_ms += 100
+        talk.hear('{"ch":"a","v":1,"u":"Cel"}\n' * 20)
+    assert talk.session.receiver.errors["not_taken"] > 0
+    assert talk.sessions <= 3

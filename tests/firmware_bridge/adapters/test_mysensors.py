@@ -26,6 +26,7 @@ from firmware_bridge.adapters.mysensors.messages import (
     decode_line,
 )
 from firmware_bridge.adapters.mysensors.session import MySensorsSession
+from firmware_bridge.adapters.session import RECORDS_PER_SECOND_MAX
 from firmware_bridge.link.events import DescriptionsHeard, HelloHeard, RecordsArrived
 from firmware_bridge.link.identity import uid_bytes
 from firmware_bridge.link.messages import Kind
@@ -253,3 +254,16 @@ def test_any_bytes_leave_the_session_bounded_and_book_no_control_character(chunk
     assert talk.session.records_waiting <= 512
     for desc in talk.descriptions:
         assert desc.name.isprintable()
+
+
+def test_an_id_that_was_never_stored_is_never_told() -> None:
+    clock = Clock()
+    talk = a_talk(clock)
+    talk.hear("0;255;3;0;2;2.3\n1;1;0;0;6;t\n")
+    talk.hear("1;1;1;0;0;5\n" * (RECORDS_PER_SECOND_MAX + 50))
+    talk.hear("255;255;3;0;3;\n")
+    clock.now_ms += 2_000
+    told = talk.hear("1;1;1;0;0;5\n")
+    assert b";255;3;0;4;" not in told
+    clock.now_ms += 2_000
+    assert talk.hear("255;255;3;0;3;\n") == b"255;255;3;0;4;2\n"

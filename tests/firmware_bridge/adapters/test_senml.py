@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from firmware_bridge.adapters.lines import Malformed
 from firmware_bridge.adapters.senml.pack import LINE_BYTES_MAX, Resolved, read_line
 from firmware_bridge.adapters.senml.session import SenmlSession
+from firmware_bridge.adapters.session import CHANNELS_MAX
 from firmware_bridge.adapters.units import kind_of_unit
 from firmware_bridge.link.states import State
 from firmware_bridge.session_protocol import LineSettings
@@ -104,6 +105,17 @@ def test_a_name_keeps_its_unit_and_a_door_is_an_event() -> None:
     assert talk.values == [("a", 3_900), ("d", 1)]
     assert talk.session.receiver.errors["unit_changed"] == 1
     assert [desc.flags & 1 for desc in talk.descriptions] == [0, 1]
+
+
+def test_a_thousand_names_of_nonsense_do_not_free_a_name_from_its_unit() -> None:
+    clock = Clock()
+    talk = a_talk(clock)
+    for number in range(CHANNELS_MAX):
+        clock.now_ms += 1
+        talk.hear(f'{{"ch":"x{number}","v":1e12,"u":"Cel"}}\n')
+    talk.hear('{"ch":"a","v":3.9,"u":"Cel"}\n{"ch":"a","v":71,"u":"%RH"}\n')
+    assert talk.stored == []
+    assert talk.session.receiver.errors["too_many_channels"] == 2
 
 
 def test_nothing_is_ever_sent_and_silence_is_said() -> None:
