@@ -58,6 +58,7 @@ VERBS = {
     "sensors": N_("Every sensor and its port; calibrate one."),
     "readings": N_("What the sensors said, as a list or as a file."),
     "ports": N_("The serial ports, and what speaks there."),
+    "shelf": N_("Shelves on scales: what was taken or put, to confirm."),
     "pair": N_("Let another market in by cards; list, retire or forget one."),
     "peers": N_("Every other market: heard when, behind by how much."),
     "sync": N_("Ask larder-node to exchange facts now."),
@@ -194,6 +195,8 @@ def load(verb: str) -> click.Command:
             from node.cli import sensors as room
         case "readings":
             from node.cli import readings as room
+        case "shelf":
+            from node.cli import shelf as room
         case "pair":
             from node.cli import pairing as room
         case "forks":
