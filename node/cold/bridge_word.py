@@ -54,7 +54,7 @@ def bridge_word(places: Places, moment: Moment) -> BridgeWord:
         return BridgeWord(heartbeat, ())
     ports = heartbeat_content(places.bridge_heartbeat).get("ports")
     found = [_port(entry) for entry in (ports if isinstance(ports, list) else [])[:PORTS_MAX]]
-    return BridgeWord(heartbeat, tuple(port for port in found if port is not None))
+    return BridgeWord(heartbeat, tuple({port.path: port for port in found if port is not None}.values()))
 
 
 def _port(entry: Any) -> PortWord | None:

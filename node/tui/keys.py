@@ -19,8 +19,8 @@ from node.language import _
 
 EVERYWHERE = "everywhere"
 HOME, RECEIVE, SELL, STOCK, COLD, CARD = "home", "receive", "sell", "stock", "cold", "card"
-PLAN, PEERS = "plan", "peers"
-SCREENS = (HOME, RECEIVE, SELL, STOCK, COLD, CARD, PLAN, PEERS)
+PLAN, PEERS, SENSORS = "plan", "peers", "sensors"
+SCREENS = (HOME, RECEIVE, SELL, STOCK, COLD, CARD, PLAN, PEERS, SENSORS)
 FOOTER_CELLS_MAX = 80
 
 
@@ -54,6 +54,10 @@ class Key:
 
 def _needs_selection(facts: Facts) -> str | None:
     return None if facts.has_selection else N_("nothing is selected")
+
+
+def _needs_sensor(facts: Facts) -> str | None:
+    return None if facts.has_selection else N_("no sensor is selected")
 
 
 def _needs_lots(facts: Facts) -> str | None:
@@ -93,6 +97,7 @@ _needs_to_cook = _needs_step("cook", reason=N_("no dish of an accepted plan that
 _needs_other = _needs_step("other_plan", reason=N_("there is no better one from the central planner"))
 _needs_fault = _needs_step("acknowledge", reason=N_("nothing waits to be acknowledged"))
 _needs_held = _needs_step("lift", reason=N_("no lot of this item is on hold"))
+_needs_record = _needs_step("withdraw_calibration", reason=N_("this sensor has no calibration"))
 _HAND_OVER = "larder transfer"
 
 # One line a key, so that it reads as the table it is.
@@ -105,6 +110,7 @@ KEYS = (
     Key("cold", EVERYWHERE, "f5", "F5", "cold", N_("Cold"), N_("fridges and freezers"), "larder cold"),
     Key("plan", EVERYWHERE, "f6", "F6", "plan", N_("Plan"), N_("plan a meal from what is here"), "larder plan"),
     Key("peers", EVERYWHERE, "f8", "F8", "peers", N_("Peers"), N_("other markets and hand-overs"), "larder peers"),
+    Key("sensors", EVERYWHERE, "e", "e", "sensors", N_("Sensors"), N_("every sensor and its port"), "larder sensors"),
     Key("search", EVERYWHERE, "slash", "/", "search", N_("search"), N_("type a name or a number")),
     Key("undo", EVERYWHERE, "z", "z", "undo", N_("undo"), N_("take back your last action"), "larder undo"),
     Key("undo_in_field", EVERYWHERE, "ctrl+z", "Ctrl+Z", "undo", N_("undo"), N_("undo, also inside a field")),
@@ -139,6 +145,10 @@ KEYS = (
     Key("peers.back", PEERS, "x", "x", "take_back", N_("cancel"), N_("cancel, withdraw, refuse"), "", _needs_way_back),
     Key("peers.book", PEERS, "e", "e", "book", N_("book"), N_("it came back, or it is lost"), "", _needs_rest),
     Key("peers.sync", PEERS, "s", "s", "sync", N_("sync"), N_("exchange facts now"), "larder sync", _needs_peers),
+    Key("sensors.set", SENSORS, "a", "a", "calibrate", N_("calibrate"), N_("say how far it is off"), "", _needs_sensor),
+    Key("sensors.back", SENSORS, "x", "x", "take_back", N_("withdraw"), N_("withdraw calibration"), "", _needs_record),
+    Key("sensors.view", SENSORS, "v", "v", "view", N_("in full"), N_("all about the sensor, its history")),
+    Key("sensors.errors", SENSORS, "e", "e", "errors", N_("errors"), N_("what came malformed, by port and kind")),
 )
 # fmt: on
 
@@ -150,7 +160,7 @@ FOOTERS = {
     RECEIVE: ("receive.save", "new_item", "undo_in_field", "search", "back", "help"),
     SELL: ("sell.more", "sell.fewer", "sell.lot", "sell.done", "search", "undo", "back", "help"),
     STOCK: ("search", "stock.filter", "stock.discard", "stock.card", "undo", "back", "help"),
-    COLD: ("stock", "search", "undo", "back", "help"),
+    COLD: ("sensors", "stock", "search", "undo", "back", "help"),
     CARD: ("card.allergens", "card.discard", "card.lift", "receive", "sell", "undo", "back", "help"),
     PLAN: ("plan.accept", "plan.portions", "plan.why", "plan.cook", "plan.withdraw", "plan.other", "back", "help"),
     PEERS: (
@@ -164,6 +174,7 @@ FOOTERS = {
         "back",
         "help",
     ),
+    SENSORS: ("sensors.set", "sensors.back", "sensors.view", "sensors.errors", "cold", "back", "help"),
 }
 """What the last row of each screen names, in this order; the rest is in help and in the palette."""
 

@@ -13,7 +13,7 @@ from textual.screen import Screen
 
 from node.ledger import read
 from node.tui import queries
-from node.tui.keys import CARD, COLD, PEERS, PLAN, RECEIVE, SELL, STOCK
+from node.tui.keys import CARD, COLD, PEERS, PLAN, RECEIVE, SELL, SENSORS, STOCK
 from node.tui.scanning import Scanning
 from node.tui.screens.base import FactScreen
 from node.tui.screens.home import HomeScreen
@@ -61,6 +61,12 @@ def _build_peers() -> FactScreen:
     return PeersScreen()
 
 
+def _build_sensors() -> FactScreen:
+    from node.tui.screens.sensors import SensorsScreen
+
+    return SensorsScreen()
+
+
 def _fact_screen(screen: Screen[Any]) -> FactScreen:
     assert isinstance(screen, FactScreen)
     return screen
@@ -77,6 +83,7 @@ class Navigation(Scanning):
         CARD: _build_card,
         PLAN: _build_plan,
         PEERS: _build_peers,
+        SENSORS: _build_sensors,
     }
 
     def get_default_screen(self) -> HomeScreen:
@@ -122,6 +129,10 @@ class Navigation(Scanning):
     def do_peers(self) -> None:
         """Go to Peers."""
         self.go(PEERS)
+
+    def do_sensors(self) -> None:
+        """Go to Sensors."""
+        self.go(SENSORS)
 
     def do_search(self) -> None:
         """Search on Stock, from every screen that has no search of its own."""

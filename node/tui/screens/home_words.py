@@ -69,7 +69,8 @@ def _cold_line(unit: ColdUnit, later_s: float) -> NowLine:
         )
     if unit.decision_in_s is not None:
         words += _("   decide within {time}").format(time=age_text(unit.decision_in_s))
-    return NowLine(f"cold/{unit.name}", _("COLD"), words)
+    # By its sensor: two boards may well call their probes the same.
+    return NowLine(f"cold/{unit.sensor}", _("COLD"), words)
 
 
 def _transfer_line(row: TransferRow, kind: str, words: str) -> NowLine:

@@ -51,7 +51,15 @@ RESERVED = {
     "escape": "back",
 }
 HAND_OVER_STEPS = frozenset({"accept", "send", "receive", "cancel", "withdraw", "refuse", "book"})
-EVERY_STEP = HAND_OVER_STEPS | {"accept_plan", "withdraw_plan", "cook", "other_plan", "acknowledge", "lift"}
+EVERY_STEP = HAND_OVER_STEPS | {
+    "accept_plan",
+    "withdraw_plan",
+    "cook",
+    "other_plan",
+    "acknowledge",
+    "lift",
+    "withdraw_calibration",
+}
 LETTERS_THAT_MAY_DIFFER = set("aeghilmopstx") | {"plus", "minus"}
 
 
@@ -139,6 +147,8 @@ def test_a_key_that_needs_something_gives_its_reason() -> None:
         "peers.book",
         "peers.sync",
         "card.lift",
+        "sensors.set",
+        "sensors.back",
     }
 
 

@@ -26,6 +26,7 @@ from tests.node.tui.builders import MILK, UNKNOWN, a_market, a_moment
 from tests.node.tui.driving import press, scan, settled, shows, steady, the_screen, until, write
 from tests.node.tui.kitchens import a_kitchen
 from tests.node.tui.neighbours import an_offer_to_us, neighbours, on_the_way_to_us
+from tests.node.tui.probes import probes
 
 GOLDEN = Path(__file__).parent / "golden"
 TEXTUAL_VERSION = "8.2.8"
@@ -192,6 +193,19 @@ async def on_why(app: LarderApp) -> None:
     await shows(app, "Why these dishes, and why no other")
 
 
+async def on_sensors(app: LarderApp) -> None:
+    await press(app, "e")
+    await shows(app, "larder-bridge here")
+    await press(app, "down", "down", "down")
+    await shows(app, "due soon")
+
+
+async def on_errors(app: LarderApp) -> None:
+    await on_sensors(app)
+    await press(app, "e")
+    await shows(app, "What came malformed")
+
+
 PLACES = {
     "home": on_home,
     "receive": on_receive,
@@ -212,6 +226,7 @@ NEIGHBOUR_PLACES = {
     "carrier": on_carrier,
 }
 KITCHEN_PLACES = {"plan": on_plan, "why": on_why}
+PROBE_PLACES = {"sensors": on_sensors, "sensor_errors": on_errors}
 CASES = [(place, "80x24") for place in PLACES] + [
     (place, size) for size in ("120x40", "60x15") for place in ("home", "receive", "sell", "stock", "cold")
 ]
@@ -220,6 +235,7 @@ CASES = [(place, "80x24") for place in PLACES] + [
 OTHER_SIZES = ("120x40", "60x15")
 NEIGHBOUR_CASES = [(place, "80x24") for place in NEIGHBOUR_PLACES] + [("peers", size) for size in OTHER_SIZES]
 KITCHEN_CASES = [(place, "80x24") for place in KITCHEN_PLACES] + [("plan", size) for size in OTHER_SIZES]
+PROBE_CASES = [(place, "80x24") for place in PROBE_PLACES] + [("sensors", size) for size in OTHER_SIZES]
 
 
 @pytest.mark.parametrize(("place", "size"), CASES)
@@ -240,6 +256,11 @@ async def test_the_screen_beside_another_market_reads_as_its_golden_text(place: 
 @pytest.mark.parametrize(("place", "size"), KITCHEN_CASES)
 async def test_the_screen_of_a_kitchen_reads_as_its_golden_text(place: str, size: str, tmp_path: Path) -> None:
     await compare(a_kitchen(tmp_path, Need(4, ("allergen:milk",))), KITCHEN_PLACES[place], place, size)
+
+
+@pytest.mark.parametrize(("place", "size"), PROBE_CASES)
+async def test_the_screen_of_sensors_reads_as_its_golden_text(place: str, size: str, tmp_path: Path) -> None:
+    await compare(probes(tmp_path), PROBE_PLACES[place], place, size)
 
 
 async def compare(places: Places, go: Callable[[LarderApp], Awaitable[None]], name: str, size: str) -> None:

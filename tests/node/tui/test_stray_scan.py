@@ -111,6 +111,7 @@ SCREEN_KEYS = {
     "card": ("f4", "enter"),
     "peers": ("f8",),
     "plan": ("f6",),
+    "sensors": ("f5", "e"),
 }
 
 
