@@ -219,6 +219,7 @@ uint8_t decode_ds18b20(const uint8_t *pad, int32_t *value) { return ds18b20_deco
 uint8_t decode_sht3x(const uint8_t *word, int32_t *value) { return sht3x_temperature(word, value); }
 uint8_t decode_humidity(const uint8_t *word, int32_t *value) { return sht3x_humidity(word, value); }
 uint8_t decode_hx711(uint32_t raw, int32_t *value) { return hx711_decode(raw, value); }
+int32_t weight_mg(int32_t counts, int32_t counts_per_gram) { return milligrams(counts, counts_per_gram); }
 int32_t median(const int32_t *samples) { return median_of_5(samples); }
 
 /* Play a contact, one look a millisecond; writes the times and levels of what is said, returns how many. */

@@ -5,6 +5,7 @@ import json
 import random
 import zlib
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,15 @@ def test_a_converter_gives_a_signed_number_or_says_that_it_is_saturated(vector: 
         assert (status & 1, status >> 5) == (1, SATURATED)
     else:
         assert (status, value) == (0, vector["expect"]["value"])
+
+
+@pytest.mark.parametrize("counts_per_gram", [32, 210, 419, 2_000_000])
+def test_counts_of_any_size_become_milligrams_within_32_bits(counts_per_gram: int) -> None:
+    source = random.Random(counts_per_gram)
+    most = (1 << 24) - 1  # a count less the tare
+    for counts in (0, 1, -1, most, -most, *(source.randrange(-most, most) for _ in range(100))):
+        expected = int(Decimal(counts) * 1_000 / counts_per_gram)
+        assert expected == ctypes.c_int32(library(RING).weight_mg(counts, counts_per_gram)).value
 
 
 def test_one_garbage_sample_does_not_move_the_median() -> None:

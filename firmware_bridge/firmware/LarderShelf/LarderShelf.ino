@@ -1,15 +1,20 @@
 /* LarderShelf.ino: a sensor board for one shelf and one cold unit, on an Arduino Uno or Nano (ATmega328P).
  *
- * Not calibrated: weights leave as counts of the converter, and the shop's computer knows what they mean. Nothing is
- * installed but this folder; larder_link.h beside it is the library (if your editor does not follow links, copy it
- * here).
+ * Not calibrated: COUNTS_PER_GRAM comes from the data sheet of the load cell, and what is still wrong is corrected by the
+ * shop's computer, which knows two true weights. Nothing is installed but this folder; larder_link.h beside it is the
+ * library (if your editor does not follow links, copy it here).
  *
  * Wiring (5 V boards; SHT3x modules with their own level shifter or at 3.3 V):
  *   DS18B20  data D2, 4.7 kOhm from D2 to 5 V       HX711   data D3, clock D4
  *   SHT3x    SDA A4, SCL A5, address 44h            reed    D5 to ground, closed when the door is closed
  * A capacitor of 10 uF from RESET to GND (plus to RESET) keeps a computer that opens the port from resetting the board;
- * take it off to load a new sketch. Set UID before the first use: no two boards of a shop may share one.
+ * take it off to load a new sketch. Set the last byte of UID before the first use: no two boards may share one.
  */
+#define UID {0x4C, 0x53, 0, 0, 0, 0, 0, 1}
+/* Full load of the cell, and 4,194,304 counts for each 2 mV/V of it: 20 kg at 2 mV/V, 5 kg at 1 mV/V (419), ... */
+#define RATED_KG 20L
+#define COUNTS_PER_GRAM 210L
+
 #define LL_RING 48
 #define LL_MAXREC 12
 #define LL_CH 5
@@ -31,19 +36,21 @@
 #define SHT3X_MS 16UL        /* single shot, high repeatability */
 #define HX711_READY_MS 150UL /* 10 samples a second, and some */
 #define BOOT_ADDRESS ((uint16_t *)0)
+#define TARE_ADDRESS ((uint32_t *)2) /* counts; a new board has FFFFFFFF there, which is -1 */
 
 enum { CH_COLD, CH_WEIGHT, CH_ROOM, CH_HUMIDITY, CH_DOOR };
 
 static const ll_channel channels[LL_CH] LL_FLASH = {
     LL_CHANNEL(LL_TEMPERATURE, -3, LL_KEEP_HIGHEST, -55000L, 125000L, 100, 62, "Cel", "cold-1"),
-    LL_CHANNEL(LL_WEIGHT, 0, LL_KEEP_LATEST, -8388608L, 8388607L, 10, 100, "count", "shelf-1"),
+    /* In milligrams; -2 % to 120 % of the full load can be true. */
+    LL_CHANNEL(LL_WEIGHT, -6, LL_KEEP_LATEST, -20000L * RATED_KG, 1200000L * RATED_KG, 10, 300, "kg", "shelf-1"),
     LL_CHANNEL(LL_TEMPERATURE, -3, LL_KEEP_FARTHEST, -45000L, 130000L, 600, 100, "Cel", "room"),
     LL_CHANNEL(LL_HUMIDITY, -3, LL_KEEP_HIGHEST, 0L, 100000L, 600, 1000, "%RH", "room"),
     LL_CHANNEL(LL_DOOR, 0, LL_EVENT | LL_KEEP_LATEST, 0L, 1L, 600, 0, "/", "door-1"),
 };
 static const uint16_t periods_ds[LL_CH] = {100, 10, 600, 600, 600};
 
-static ll_config config = {channels, 0, 0x0100, 0, {0x4C, 0x53, 0, 0, 0, 0, 0, 1}, LL_BY_PIN, LL_CH};
+static ll_config config = {channels, 0, 0x0100, 0, UID, LL_BY_PIN, LL_CH};
 static ll_ctx ctx __attribute__((section(".noinit")));
 static uint8_t reset_flags __attribute__((section(".noinit"))); /* why we started, before anything changes it */
 static uint32_t due_at[LL_CH];
@@ -63,6 +70,7 @@ uint8_t ll_cmd(void *, uint8_t op, const uint8_t *args)
     if (op == LL_TARE) {
         if (args[0] != CH_WEIGHT || samples_taken < 5) return LL_BUSY;
         tare_counts = median_of_5(samples);
+        eeprom_update_dword(TARE_ADDRESS, (uint32_t)tare_counts); /* the shelf is no heavier after a power cut */
     }
     if (op == LL_SET_PERIOD && args[0] == CH_DOOR) return LL_BAD_ARGS; /* a door speaks when it moves */
     if (op == LL_BLINK)
@@ -207,7 +215,8 @@ static void look_at_weight(uint32_t now)
     }
     if (now - due_at[CH_WEIGHT] < period_ms || (status == SENSOR_GOOD && samples_taken < 5)) return;
     due_at[CH_WEIGHT] = now;
-    ll_put(&ctx, CH_WEIGHT, status, status == SENSOR_GOOD ? median_of_5(samples) - tare_counts : 0, now);
+    ll_put(&ctx, CH_WEIGHT, status,
+           status == SENSOR_GOOD ? milligrams(median_of_5(samples) - tare_counts, COUNTS_PER_GRAM) : 0, now);
 }
 
 /* ---- SHT3x ---- */
@@ -257,6 +266,7 @@ void setup(void)
     pinMode(LED_BUILTIN, OUTPUT);
     config.boot = (uint16_t)(eeprom_read_word(BOOT_ADDRESS) + 1);
     config.cause = reset_cause();
+    tare_counts = (int32_t)eeprom_read_dword(TARE_ADDRESS);
     ll_init(&ctx, &config);
     eeprom_update_word(BOOT_ADDRESS, ctx.ring.boot);
     for (ch = 0; ch < LL_CH; ch++) due_at[ch] = now - (uint32_t)100 * periods_ds[ch];

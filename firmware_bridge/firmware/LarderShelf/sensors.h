@@ -91,6 +91,13 @@ static uint8_t hx711_decode(uint32_t raw24, int32_t *counts)
     return SENSOR_GOOD;
 }
 
+/* Counts of 25 bits, tare taken off, as milligrams, towards zero; 32 to 2,000,000 counts a gram stay within 32 bits. */
+static int32_t milligrams(int32_t counts, int32_t counts_per_gram)
+{
+    const int32_t thousand = 1000;
+    return counts / counts_per_gram * thousand + counts % counts_per_gram * thousand / counts_per_gram;
+}
+
 /* The median of five: one garbage sample, as after the clock line was held high, does not reach the host. */
 static int32_t median_of_5(const int32_t samples[5])
 {
