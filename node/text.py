@@ -1,4 +1,4 @@
-"""Make text from outside safe to draw: people, peers, labels, sensors, files.
+"""Make text and times from outside safe to draw: people, peers, labels, sensors, files, clocks.
 
 Not a translator. Owns the rule that no byte from outside can steer a terminal: control characters, escape sequences and
 bidirectional overrides become a visible `?`.
@@ -7,6 +7,7 @@ bidirectional overrides become a visible `?`.
 from __future__ import annotations
 
 import unicodedata
+from datetime import datetime
 
 # Cc controls, Cf formats (bidirectional overrides, zero-width), Cs surrogates, Co private, Cn unassigned, Zl/Zp breaks.
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -31,3 +32,14 @@ def safe_text(text: str, cells_max: int) -> str:
         kept.append(shown)
         cells += width
     return "".join(kept)
+
+
+def local_time_text(wall_ms: int, pattern: str) -> str:
+    """Return a time in this computer's zone by a pattern of strftime; `?` where no calendar has it there.
+
+    Any market's clock may say any number, and the last hours of the year 9999 lie in no year east of Greenwich.
+    """
+    try:
+        return datetime.fromtimestamp(wall_ms / 1000).strftime(pattern)
+    except (ValueError, OverflowError, OSError):
+        return "?"

@@ -83,6 +83,8 @@ def cook_dish(desk: Desk, named: str, portions: int | None, action_id: bytes, *,
     """Record that the one dish so named was cooked, and say what left the stock."""
     with writing(desk) as market:
         rows = plan_view(market.reader, desk.places, clock.now()).accepted
+        if not rows:
+            raise Refused("plan.none_accepted", N_("No plan is accepted."), N_("Nothing was changed."))
         wanted = named.strip().lower()
         found = [row for row in rows if wanted in {row.title.lower(), row.dish.recipe_id, str(row.dish.dish_id)}]
         found = found or [row for row in rows if wanted and wanted in row.title.lower()]
@@ -94,7 +96,7 @@ def cook_dish(desk: Desk, named: str, portions: int | None, action_id: bytes, *,
                 "dish.unknown",
                 N_("That is not one dish of the accepted plan."),
                 N_("Name one: {titles}"),
-                titles=", ".join(row.title for row in rows) or "-",
+                titles=", ".join(row.title for row in rows),
             )
         row = found[0]
         avoided = [

@@ -5,13 +5,11 @@ Quantities, ages, temperatures and kinds read as on the screen, from the same fu
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from node.clock import ClockQuality
 from node.domain.lots import DateState, Lot
 from node.language import N_, _
 from node.ledger.read import Item, Movement
-from node.text import safe_text
+from node.text import local_time_text, safe_text
 from node.tui.sentences import batch_text, date_text, kind_text, lot_name, quantity_text
 
 NAME_CELLS = 60
@@ -68,7 +66,7 @@ def when_text(wall_ms: int, quality: ClockQuality) -> str:
     """Return the local date and time of day, or `clock not set`: such a time would be a guess."""
     if quality is ClockQuality.NOT_SET:
         return _("clock not set")
-    return datetime.fromtimestamp(wall_ms / 1000).strftime("%Y-%m-%d %H:%M")
+    return local_time_text(wall_ms, "%Y-%m-%d %H:%M")
 
 
 def allergens_text(item: Item) -> str:

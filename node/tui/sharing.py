@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from node.clock import ClockQuality, Moment
 from node.language import N_, _
@@ -19,6 +18,7 @@ from node.ledger.read.peers import PeerRow, SeenBy, peers
 from node.places import Places
 from node.planner.central.health import PlannerHealth, read_planner_health
 from node.sync.health import LOGIN_REFUSED, HeardRow, SyncHealth, read_sync
+from node.text import local_time_text
 from node.tui.text import age_text
 
 # Hearing a peer is kept once a minute while nothing changes; two of these intervals without a word read as away.
@@ -146,7 +146,7 @@ def retirement_text(retirement: OurRetirement) -> str:
             name=retirement.by_name
         )
     return _("This market was retired from the group on {date} by {name}. All work here goes on.").format(
-        date=datetime.fromtimestamp(retirement.wall_ms / 1000).date().isoformat(), name=retirement.by_name
+        date=local_time_text(retirement.wall_ms, "%Y-%m-%d"), name=retirement.by_name
     )
 
 

@@ -5,11 +5,9 @@ Not `node.text`, which makes outside text safe, and which every function here th
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from node.clock import ClockQuality
 from node.language import _, decimal_mark
-from node.text import cell_width, safe_text
+from node.text import cell_width, local_time_text, safe_text
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
 
@@ -58,4 +56,4 @@ def time_of_day(wall_ms: int | None, quality: ClockQuality, *, seconds: bool = F
     """Return the local time of day, or `--:--` where the clock was not set: such a time would be a guess."""
     if wall_ms is None or quality is ClockQuality.NOT_SET:
         return "--:--:--" if seconds else "--:--"
-    return datetime.fromtimestamp(wall_ms / 1000).strftime("%H:%M:%S" if seconds else "%H:%M")
+    return local_time_text(wall_ms, "%H:%M:%S" if seconds else "%H:%M")

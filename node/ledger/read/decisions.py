@@ -70,7 +70,8 @@ def _decision(
     day, dishes = _plan_of(connection, Dot(stream, seq), fact, member)
     lot_id = _lot_of(fact)
     item_id, batch = _item_of(connection, fact, lot_id)
-    row = connection.execute("SELECT name FROM item WHERE item_id = ?", (item_id,)).fetchone()
+    # No id is no item, whatever somebody has named "".
+    row = connection.execute("SELECT name FROM item WHERE item_id = ? AND item_id <> ''", (item_id,)).fetchone()
     name = str(row[0]) if row else item_id
     return Decision(
         Dot(stream, seq),

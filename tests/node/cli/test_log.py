@@ -11,6 +11,7 @@ import pytest
 from node.actions.keeping import open_market
 from node.ledger.append import Appender
 from node.ledger.events import RegisterSet, RegisterValue, VerdictReached
+from node.ledger.holds import LIFT_KEY_PREFIX
 from node.ledger.items import item_key
 from node.ledger.store import Transaction
 from node.places import Places
@@ -113,3 +114,9 @@ def test_what_any_member_may_write_is_shown_without_harm(harbour: Places) -> Non
     assert len(answer(harbour, "log", "--limit", "500")["facts"]) == len(told)
     lines(harbour, "item", "questions")
     lines(harbour, "verify")
+
+
+def test_a_hold_of_a_lot_nobody_knows_is_not_named_after_an_item_without_an_id(harbour: Places) -> None:
+    set_register(harbour, "item//name", "Poison")
+    set_register(harbour, f"{LIFT_KEY_PREFIX}00:7/widened", "said so")
+    assert said(harbour, 1) == ["lifted the hold on a lot not known here, lot #7, because: said so"]

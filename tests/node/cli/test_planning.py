@@ -51,7 +51,7 @@ def test_a_market_without_a_plan_says_what_to_do(harbour: Places) -> None:
     assert refusal(harbour, "plan", "--why", "soup")["error"] == "plan.none"
     assert refusal(harbour, "plan", "--accept")["error"] == "plan.none"
     assert refusal(harbour, "plan", "--withdraw")["error"] == "plan.none_accepted"
-    assert refusal(harbour, "plan", "--cook", "soup")["error"] == "dish.unknown"
+    assert refusal(harbour, "plan", "--cook", "soup")["error"] == "plan.none_accepted"
 
 
 def test_an_empty_store_says_what_to_do(harbour: Places) -> None:
