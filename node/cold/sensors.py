@@ -125,8 +125,8 @@ def sensors(places: Places, moment: Moment, market: sqlite3.Connection) -> Senso
         _device(device, bridge, [_channel(each, market, calibrated, now_ms) for each in newest.get(device.uid, [])])
         for device in stored
     ]
-    known = {device.uid for device in stored}
-    free = tuple(port for port in bridge.ports if port.device_uid not in known)
+    served = {device.word for device in devices}
+    free = tuple(port for port in bridge.ports if port not in served)
     return SensorsView(bridge, tuple(sorted(devices, key=_need_of_device)), free, _damage(counted, bridge), None)
 
 
@@ -152,11 +152,19 @@ def need_of_channel(channel: SensorChannel) -> int:
 
 
 def _device(device: telemetry.Device, bridge: BridgeWord, channels: list[SensorChannel]) -> SensorDevice:
-    words = [port for port in bridge.ports if port.device_uid == device.uid]
-    word = words[0] if words else None
+    word = _word_of(device, bridge)
     state = word.state if word is not None else GONE if bridge.is_here else UNKNOWN
     in_order = sorted(channels, key=lambda each: (need_of_channel(each), each.sensor))
     return SensorDevice(device, state, word, tuple(in_order))
+
+
+def _word_of(device: telemetry.Device, bridge: BridgeWord) -> PortWord | None:
+    """Return the port that the device speaks on, else the one it spoke on last, while no other speaks there."""
+    by_name = [port for port in bridge.ports if port.device_uid == device.uid]
+    last_port = safe_text(device.port, PATH_CELLS)
+    return next(
+        iter([*by_name, *(port for port in bridge.ports if not port.device_uid and port.path == last_port)]), None
+    )
 
 
 def _need_of_device(device: SensorDevice) -> tuple[int, str]:

@@ -84,6 +84,23 @@ def test_with_the_bridge_away_what_is_stored_is_shown_and_the_ports_are_not_know
     assert answer(harbour, "sensors")["bridge"] == "away"
 
 
+@pytest.mark.parametrize(
+    ("ports", "state"),
+    [
+        ([a_port(state="absent", device_uid=None)], "absent"),
+        ([a_port(state="probing", device_uid=None)], "probing"),
+        ([a_port(port="/dev/c"), a_port(state="absent", device_uid=None)], "linked"),
+        ([a_port(device_uid="01eeffc042000009")], "not heard"),
+        ([a_port(state="refused")], "refused"),
+    ],
+)
+def test_a_device_stands_as_its_port_does_also_unplugged_or_on_another(
+    harbour: Places, ports: list[dict[str, Any]], state: str
+) -> None:
+    bridge_says(harbour, ports=ports)
+    assert lines(harbour, "sensors")[1].startswith(f"{state} {UID}, ll1, on {ports[0]['port']}, ")
+
+
 def test_json_has_every_fact_and_its_quality_beside_each_value(harbour: Places) -> None:
     bridge_says(harbour, ports=[a_port(), a_port(port="/dev/c", device_uid=None, state="probing")])
     told = answer(harbour, "sensors")
