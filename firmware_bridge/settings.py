@@ -117,11 +117,14 @@ def settings_path(data: Path) -> Path:
 def load_settings(path: Path) -> BridgeSettings:
     """Read the bridge's part of larder.toml. Raises LocalFault where it is there and cannot be understood."""
     text = read_text(path)
-    if text is None:
-        return BridgeSettings()
+    return BridgeSettings() if text is None else parse_settings(text, path)
+
+
+def parse_settings(text: str, path: Path) -> BridgeSettings:
+    """Read the bridge's part of a text; path is where it stands, or is to. Raises LocalFault."""
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # tomllib's own, and a number of thousands of digits
         raise settings_fault(path, line_in_message(str(error)), str(error)) from error
     except RecursionError as error:
         raise settings_fault(path, 0, _("it is nested too deeply")) from error

@@ -1,6 +1,7 @@
 """Where in a TOML file something stands, so that a fault can name the line. Not a parser: tomllib has read the file.
 
-Good enough for what people write: one header or one `key =` a line. What it does not find is said without a line.
+Good enough for what people write: one header or one `key =` a line. What is written otherwise is looked for as a word;
+what is not found so either is said without a line.
 """
 
 import re
@@ -32,7 +33,13 @@ def line_of(text: str, table: str, key: str = "", *, index: int = 0) -> int:
         found = _KEY.match(line) if is_inside and key else None
         if found is not None and key in found.groups():
             return number
-    return header_line
+    return header_line or _mention(text, key) or _mention(text, table.rpartition(".")[2])
+
+
+def _mention(text: str, word: str) -> int:
+    """Return the first line with a word, 0 for none: tables written inline or dotted have no header."""
+    lines = enumerate(text.splitlines(), start=1)
+    return next((number for number, line in lines if word and re.search(rf"\b{re.escape(word)}\b", line)), 0)
 
 
 def line_in_message(message: str) -> int:

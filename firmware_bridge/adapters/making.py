@@ -8,8 +8,9 @@ from pathlib import Path
 
 from firmware_bridge.adapters.session import AdapterSession
 from firmware_bridge.clock import HostNow
+from firmware_bridge.errors import LocalFault
 from firmware_bridge.session_protocol import LineSettings
-from firmware_bridge.settings import MODBUS, MT_SICS, MYSENSORS, AdapterSettings, BridgeSettings
+from firmware_bridge.settings import MODBUS, MT_SICS, MYSENSORS, AdapterSettings, BridgeSettings, settings_fault
 
 MYSENSORS_BAUD, SENML_BAUD, MT_SICS_BAUD = 115_200, 115_200, 9_600  # LINK section 5
 
@@ -21,7 +22,15 @@ def prepare_adapters(
 ) -> dict[str, tuple[SessionMaker, LineSettings]]:
     """Return by port how its session is made and how its line is set. Raises LocalFault for a wrong profile."""
     beside = Path() if settings.path is None else settings.path.parent
-    return {adapter.port: prepare_adapter(adapter, beside, now) for adapter in settings.adapters}
+    prepared = {}
+    for adapter in settings.adapters:
+        try:
+            prepared[adapter.port] = prepare_adapter(adapter, beside, now)
+        except LocalFault as fault:
+            if fault.error_id != "profile.unknown" or settings.path is None:
+                raise  # a file of its own, which the fault names
+            raise settings_fault(settings.path, adapter.line, fault.message.removesuffix(".")) from fault
+    return prepared
 
 
 def prepare_adapter(

@@ -13,7 +13,7 @@ from pathlib import Path
 from firmware_bridge.errors import LocalFault
 from firmware_bridge.language import _
 from firmware_bridge.port_verbs.looking import Found
-from firmware_bridge.settings import MODBUS, load_settings, read_text
+from firmware_bridge.settings import MODBUS, parse_settings, read_text
 
 FILE_MODE = 0o640  # OPS section 3
 LABELS = {"modbus": "mb", "mysensors": "ms", "senml": "sl", "mt-sics": "scale"}
@@ -46,6 +46,8 @@ def append_block(path: Path, block: str) -> None:
     """Append a block to the settings. Raises LocalFault when the result could not be used or not be written."""
     before = read_text(path) or ""
     separator = "" if not before else "\n" if before.endswith("\n") else "\n\n"
+    text = before + separator + block
+    parse_settings(text, path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -54,10 +56,9 @@ def append_block(path: Path, block: str) -> None:
     fresh = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(before + separator + block)
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        load_settings(fresh)
         _keep_owner(path, fresh)
         fresh.replace(path)
     except OSError as error:

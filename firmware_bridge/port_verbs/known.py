@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from firmware_bridge import clock
+from firmware_bridge.plain_file import read_plain_file
 from firmware_bridge.settings import AdapterSettings, BridgeSettings
 
 # Where serial ports appear on Linux; the stable names first.
@@ -97,8 +98,7 @@ def known_ports(settings: BridgeSettings, heartbeat: Path) -> list[KnownPort]:
 def read_heartbeat(path: Path) -> dict[str, dict[str, str]]:
     """Return by port what the running bridge says; empty when none runs, or when the file is not to be trusted."""
     try:
-        with path.open("rb") as file:
-            content = json.loads(file.read(HEARTBEAT_BYTES_MAX))
+        content = json.loads(read_plain_file(path, HEARTBEAT_BYTES_MAX))
     except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(content, dict) or content.get("state") == "stopped" or not _is_alive(content):
@@ -129,6 +129,12 @@ def holders(devices: Iterable[str]) -> dict[str, list[str]]:
         for device in wanted & open_files:
             found.setdefault(device, []).append(f"{program} ({process.name})")
     return found
+
+
+def is_terminal_line(device: str) -> bool:
+    """Say whether this can be a serial port. It is not opened: only looking at a watchdog would start it."""
+    path = Path(device)
+    return path.is_char_device() and (path.parent == Path("/dev/pts") or Path("/sys/class/tty", path.name).exists())
 
 
 def printable(text: str) -> str:

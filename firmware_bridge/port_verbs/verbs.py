@@ -22,11 +22,18 @@ from firmware_bridge.adapters.modbus.profile import load_profile
 from firmware_bridge.errors import BridgeFault, LocalFault
 from firmware_bridge.language import _
 from firmware_bridge.port_verbs.block import append_block, block_text, free_uid
-from firmware_bridge.port_verbs.known import KnownPort, holders, known_ports, printable
+from firmware_bridge.port_verbs.known import KnownPort, holders, is_terminal_line, known_ports, printable
 from firmware_bridge.port_verbs.looking import LISTEN_S, Found, look
 from firmware_bridge.port_verbs.naming import rule_path, rule_text, usb_device, write_rule
 from firmware_bridge.ports import Port, PortLost
-from firmware_bridge.settings import DATA_DEFAULT, UID_PATTERN, BridgeSettings, load_settings, settings_path
+from firmware_bridge.settings import (
+    BOARD_UID_PATTERN,
+    DATA_DEFAULT,
+    UID_PATTERN,
+    BridgeSettings,
+    load_settings,
+    settings_path,
+)
 
 EXIT_REFUSED, EXIT_TRY_AGAIN = 1, 3
 HOT_PLUG = ("ttyUSB", "ttyACM")  # looked at unasked; a console or a modem on the board is only looked at by name
@@ -101,8 +108,11 @@ def probe_verb(
 ) -> None:
     """Look at free ports and offer the block for what is there."""
     must_be_root(data, "probe")
-    if uid is not None and UID_PATTERN.fullmatch(uid) is None:
-        raise click.BadParameter(_("a label is up to 32 small letters, digits, dots and dashes"), param_hint="--uid")
+    if uid is not None and (UID_PATTERN.fullmatch(uid) is None or BOARD_UID_PATTERN.fullmatch(uid)):
+        reason = _("a label is up to 32 small letters, digits, dots and dashes, and not 16 hex digits")
+        raise click.BadParameter(reason, param_hint="--uid")
+    if listen_s != listen_s:
+        raise click.BadParameter(_("it must be a number of seconds"), param_hint="--listen")
     if profile is not None:
         load_profile(profile, settings_path(data).parent)
     answers = []
@@ -241,7 +251,7 @@ def _candidates(data: Path, port: str | None) -> list[KnownPort]:
     known = next((each for each in ports if each.device == device or port in each.names), None)
     if known is not None:
         return [known]
-    if not Path(device).is_char_device():
+    if not is_terminal_line(device):
         raise LocalFault(
             "ports.unknown",
             _("{port} is not a serial port.").format(port=printable(port)),
@@ -303,7 +313,8 @@ def _reload_udev() -> None:
         click.echo(_("There is no udevadm here: the name appears when the device is plugged in again."), err=True)
         return
     for arguments in (["control", "--reload"], ["trigger", "--subsystem-match=tty"]):
-        done = subprocess.run([udevadm, *arguments], capture_output=True, timeout=UDEVADM_S, check=False)
-        if done.returncode != 0:
+        try:
+            subprocess.run([udevadm, *arguments], capture_output=True, timeout=UDEVADM_S, check=True)
+        except (OSError, subprocess.SubprocessError):
             click.echo(_("udev did not take the rule: plug the device in again."), err=True)
             return

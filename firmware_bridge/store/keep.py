@@ -10,11 +10,11 @@ BOOT is the number that readers see (`Reading.boot`). Of a boot that is not list
 """
 
 import json
-import os
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from firmware_bridge.plain_file import read_plain_file
 
 KEEP_FILE = "keep.json"
 KEEP_BYTES_MAX = 256 * 1024  # some 4,000 ranges; more is no list of excursions
@@ -38,7 +38,7 @@ class Keep:
 def read_keep(folder: Path) -> Keep:
     """Read keep.json of the folder of telemetry.db. Never raises: what cannot be read keeps everything."""
     try:
-        content = _content(folder / KEEP_FILE)
+        content = read_plain_file(folder / KEEP_FILE, KEEP_BYTES_MAX + 1)
     except FileNotFoundError:
         return Keep()
     except OSError as error:
@@ -47,13 +47,6 @@ def read_keep(folder: Path) -> Keep:
         return _understood(content)
     except (ValueError, RecursionError):
         return Keep(is_sealing=True, problem="not understood")
-
-
-def _content(path: Path) -> bytes:
-    """Return what a plain file holds, a little beyond the limit at most; a pipe would hold the writer for ever."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(descriptor, "rb") as file:
-        return file.read(KEEP_BYTES_MAX + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
 
 
 def _understood(content: bytes) -> Keep:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge import clock
-from firmware_bridge.adapters.making import prepare_adapter
+from firmware_bridge.adapters.making import prepare_adapter, prepare_adapters
 from firmware_bridge.errors import LocalFault
 from firmware_bridge.settings import (
     ADAPTER_KEYS,
@@ -116,6 +116,31 @@ def test_a_wrong_line_is_named_with_file_and_reason(
         load_settings(path)
     assert f"{path}, line {line}: " in caught.value.message
     assert words in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("# ours\nbridge = {commit_interval_s = 0}\n", 2),
+        ("# ours\nbridge.commit_interval_s = 0\n", 2),
+        ("[bridge]\n\nadapter = [{port = '/dev/a'}]\n", 3),
+        ("# ours\n[bridge.adapter]\nport = '/dev/a'\n", 2),
+    ],
+)
+def test_a_table_written_in_one_line_is_named_too(tmp_path: Path, text: str, line: int) -> None:
+    with pytest.raises(LocalFault, match=f"larder.toml, line {line}: "):
+        load_settings(write(tmp_path, text))
+
+
+def test_a_number_of_thousands_of_digits_is_refused_like_any_other(tmp_path: Path) -> None:
+    with pytest.raises(LocalFault, match=r"larder\.toml"):
+        load_settings(write(tmp_path, f"[bridge]\nkeep_raw_days = {'9' * 5_000}\n"))
+
+
+def test_a_profile_that_nobody_ships_is_named_with_the_block_that_asks_for_it(tmp_path: Path) -> None:
+    settings = load_settings(write(tmp_path, WHOLE.replace("xy-md02", "xy-md20")))
+    with pytest.raises(LocalFault, match=r"larder\.toml, line 20: There is no profile xy-md20; shipped are: "):
+        prepare_adapters(settings, clock.now)
 
 
 def test_what_cannot_be_read_at_all_is_said(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from firmware_bridge.adapters.modbus.frames import READ_HOLDING, READ_INPUT
-from firmware_bridge.adapters.modbus.values import TYPES
+from firmware_bridge.adapters.modbus.values import TYPES, registers_of
 from firmware_bridge.adapters.session import ChannelFacts, facts_of_kind
 from firmware_bridge.adapters.units import kind_of_unit
 from firmware_bridge.adapters.values import as_milli
@@ -76,7 +76,7 @@ def load_profile(name: str, beside: Path) -> Profile:
     """
     if "/" not in name and not name.endswith(".toml"):
         if name not in shipped_profiles():
-            reason = _("there is no profile {name}; shipped are: {names}")
+            reason = _("There is no profile {name}; shipped are: {names}")
             names = ", ".join(shipped_profiles())
             raise LocalFault(
                 "profile.unknown",
@@ -96,7 +96,7 @@ def parse_profile(text: str, path: Path) -> Profile:
     """Read the text of a profile; path is only named in faults. Raises LocalFault with file, line and reason."""
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # tomllib's own, and a number of thousands of digits
         raise settings_fault(path, line_in_message(str(error)), str(error)) from error
     except RecursionError as error:
         raise settings_fault(path, 0, _("it is nested too deeply")) from error
@@ -149,7 +149,7 @@ def _probe(block: dict[str, Any], index: int) -> Probe:
     return Probe(
         unit=whole("unit", 1, UNIT_MAX, 1),
         function=function,
-        address=whole("address", 0, 0xFFFF),
+        address=whole("address", 0, 0x10000 - registers_of(type_name)),
         type_name=type_name,
         scale=_decimal(block, "scale", index, "1"),
         invalid=_invalid(block, index),

@@ -1,6 +1,7 @@
 """`larder-bridge ports` as a person types it, with real hardware behind pseudo terminals."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -150,6 +151,29 @@ def test_silence_and_what_is_no_port_are_said(shop: Shop) -> None:
     done = ports(shop, "probe", *QUICK, str(shop.data))
     assert done.returncode == 1
     assert "is not a serial port." in done.stderr
+    # Whoever is no terminal line is not even opened: that alone starts a watchdog.
+    assert "/dev/null is not a serial port." in ports(shop, "probe", *QUICK, "/dev/null").stderr
+
+
+@pytest.mark.parametrize("words", [("--listen", "nan"), ("--uid", "0123456789abcdef"), ("--uid", "Big")])
+def test_a_wrong_word_is_refused_before_any_port_is_opened(shop: Shop, words: tuple[str, str]) -> None:
+    done = ports(shop, "probe", *words)
+    assert (done.returncode, f"Invalid value for {words[0]}" in done.stderr) == (2, True)
+
+
+def test_a_block_that_cannot_be_used_is_refused_under_the_name_of_the_settings(tmp_path: Path) -> None:
+    path = tmp_path / "larder.toml"
+    block = block_text(Found("senml", "", 9_600), "/dev/a", "sl-1")
+    append_block(path, block)
+    with pytest.raises(LocalFault) as caught:
+        append_block(path, block.replace("/dev/a", "/dev/b"))
+    assert f"{path}, line 10: this uid has a block already." == caught.value.message
+    assert path.read_text("utf-8") == block
+
+
+def test_a_pipe_in_the_place_of_the_heartbeat_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "bridge.json")
+    assert read_heartbeat(tmp_path / "bridge.json") == {}
 
 
 def test_an_excluded_device_is_left_alone_under_every_name(shop: Shop) -> None:
