@@ -12,8 +12,10 @@ from node.cli.desk import Desk, reading, writing
 from node.cli.options import as_json
 from node.cli.output import answer
 from node.cli.sentences import name_text
+from node.cold.sensors import sensor_called
 from node.cold.watch import ColdUnit, ColdView, cold_status
 from node.language import N_, _
+from node.tui.sensor_words import due_line
 from node.tui.text import age_text, temperature_text
 
 NO_SENSOR = N_("No sensor has reported yet.")
@@ -40,6 +42,15 @@ class ColdUnitAnswer(msgspec.Struct, frozen=True, kw_only=True):
     decision_in_s: int | None
 
 
+class DueAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A sensor whose calibration is due, or will be within a month: `state` due or soon."""
+
+    sensor: str
+    name: str
+    state: str
+    due_ms: int
+
+
 class ColdAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What `larder cold --json` prints: units worst first, or the `problem` because of which nothing is known."""
 
@@ -47,6 +58,7 @@ class ColdAnswer(msgspec.Struct, frozen=True, kw_only=True):
     units: list[ColdUnitAnswer]
     problem: str | None
     reading_count: int
+    calibrations_due: list[DueAnswer]
 
 
 @click.command("cold", help=_("Show every fridge and freezer, worst first; or say with --name what a sensor measures."))
@@ -55,7 +67,7 @@ class ColdAnswer(msgspec.Struct, frozen=True, kw_only=True):
     "named",
     nargs=2,
     metavar="SENSOR NAME",
-    help=_("Name the unit of a sensor, such as: --name 00a1b2c3d4e5f607/0 'Fridge 2'"),
+    help=_("Name the unit of a sensor, such as: --name 00a1b2c3d4e5f607/0 'Fridge 2', or by its present name"),
 )
 @click.option("--kind", type=click.Choice(UNIT_KINDS), help=_("With --name: what kind of unit it is."))
 @as_json
@@ -65,27 +77,39 @@ def cold_verb(desk: Desk, named: tuple[str, str] | None, kind: str | None) -> No
     if kind is not None and named is None:
         raise click.UsageError(_("--kind goes with --name SENSOR NAME"))
     if named is not None:
-        sensor, name = named
+        called, name = called_sensor(desk, named[0].strip()), named[1]
         action_id = new_action_id()
         with writing(desk) as market:
             market.act(
                 "cold",
-                lambda tx, who: describe_unit(
-                    tx, action_id=action_id, who=who, sensor=sensor.strip().lower(), name=name, kind=kind
-                ),
+                lambda tx, who: describe_unit(tx, action_id=action_id, who=who, sensor=called, name=name, kind=kind),
             )
     with reading(desk) as connection:
         view = cold_status(desk.places, clock.now(), connection)
     lines = cold_lines(view)
     if named is not None:
-        lines.insert(0, _("saved: {sensor} is {name}").format(sensor=name_text(named[0]), name=name_text(named[1])))
+        lines.insert(0, _("saved: {sensor} is {name}").format(sensor=name_text(called), name=name_text(named[1])))
     answer(desk, cold_answer(view), lines)
+
+
+def called_sensor(desk: Desk, words: str) -> str:
+    """Return the sensor a person means: DEVICE/NUMBER, which need not have spoken yet, or a name. Raises Refused."""
+    if "/" in words:
+        return words.lower()
+    with reading(desk) as connection:
+        channel = sensor_called(desk.places, connection, words)
+    return f"{channel.device_uid}/{channel.channel}"
 
 
 def cold_answer(view: ColdView) -> ColdAnswer:
     """Return the cold units for JSON."""
     return ColdAnswer(
-        units=[_unit_answer(unit) for unit in view.units], problem=view.problem, reading_count=view.readings
+        units=[_unit_answer(unit) for unit in view.units],
+        problem=view.problem,
+        reading_count=view.readings,
+        calibrations_due=[
+            DueAnswer(sensor=each.sensor, name=each.name, state=each.state, due_ms=each.due_ms) for each in view.due
+        ],
     )
 
 
@@ -93,7 +117,8 @@ def cold_lines(view: ColdView) -> list[str]:
     """Return one line a unit, worst first, or the line that says why there is none."""
     if view.problem is not None:
         return [f"{_(MISSING)} {name_text(view.problem)}"]
-    return [_unit_line(unit) for unit in view.units] or [_(NO_SENSOR)]
+    lines = [_unit_line(unit) for unit in view.units] or [_(NO_SENSOR)]
+    return [*lines, *(due_line(each) for each in view.due)]
 
 
 def _unit_line(unit: ColdUnit) -> str:

@@ -45,7 +45,7 @@ static const ll_channel channels[LL_CH] LL_FLASH = {
     /* In milligrams; -2 % to 120 % of the full load can be true. */
     LL_CHANNEL(LL_WEIGHT, -6, LL_KEEP_LATEST, -20000L * RATED_KG, 1200000L * RATED_KG, 10, 300, "kg", "shelf-1"),
     LL_CHANNEL(LL_TEMPERATURE, -3, LL_KEEP_FARTHEST, -45000L, 130000L, 600, 100, "Cel", "room"),
-    LL_CHANNEL(LL_HUMIDITY, -3, LL_KEEP_HIGHEST, 0L, 100000L, 600, 1000, "%RH", "room"),
+    LL_CHANNEL(LL_HUMIDITY, -3, LL_KEEP_HIGHEST, 0L, 100000L, 600, 1000, "%RH", "room humidity"),
     LL_CHANNEL(LL_DOOR, 0, LL_EVENT | LL_KEEP_LATEST, 0L, 1L, 600, 0, "/", "door-1"),
 };
 static const uint16_t periods_ds[LL_CH] = {100, 10, 600, 600, 600};

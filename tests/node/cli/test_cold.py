@@ -133,6 +133,9 @@ def test_a_real_board_shows_up_and_takes_the_name_it_is_given(harbour: Places) -
         assert named[0] == f"saved: {UID}/0 is Fridge 1"
         assert "Fridge 1" in named[1]
         assert "nobody said" not in named[1]
+        again = lines(harbour, "cold", "--name", "fridge-1", "Fridge 2")
+        assert again[0] == f"saved: {UID}/0 is Fridge 2", "the board's own name will do"
+        assert lines(harbour, "cold", "--name", "Fridge 2", "Fridge 1")[0] == f"saved: {UID}/0 is Fridge 1"
         told = answer(harbour, "status")
         assert told["cold"]["units"][0]["name"] == "Fridge 1"
         assert told["bridge"]["state"] == "here"
