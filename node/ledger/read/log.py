@@ -68,11 +68,11 @@ WHERE (:origin IS NULL OR e.member = :origin) ORDER BY e.hlc DESC LIMIT :limit
 _KNOWN_LOT = """
 SELECT f.hlc, f.stream, f.seq, f.member, f.clock, f.source, f.kind, f.is_undo, f.quantity_milli,
   f.lot_stream, f.lot_seq,
-  coalesce(l.item_id, h.item_id), coalesce(l.unit, h.unit), coalesce(l.batch, h.batch), i.name
+  coalesce(l.item_id, k.item_id), coalesce(l.unit, k.unit), coalesce(l.batch, k.batch), i.name
 FROM ({facts}) f LEFT JOIN lot l ON l.stream = f.lot_stream AND l.seq = f.lot_seq
-LEFT JOIN lot h ON l.stream IS NULL AND (h.stream, h.seq) = (
+LEFT JOIN lot k ON l.stream IS NULL AND (k.stream, k.seq) = (
   SELECT p.stream, p.seq FROM lot_parent p WHERE p.parent_stream = f.lot_stream AND p.parent_seq = f.lot_seq LIMIT 1)
-LEFT JOIN item i ON i.item_id = coalesce(l.item_id, h.item_id)
+LEFT JOIN item i ON i.item_id = coalesce(l.item_id, k.item_id)
 ORDER BY f.hlc DESC, f.stream, f.seq DESC LIMIT :limit
 """
 _FACTS = " UNION ALL ".join(f"SELECT * FROM ({part})" for part in (_MOVED, _CAME_IN, _HANDED))

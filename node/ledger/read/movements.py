@@ -94,10 +94,12 @@ UNION ALL
 SELECT l.stream, l.seq, {_LOT_KIND}, l.quantity_milli, l.item_id, l.unit, l.stream, l.seq, l.batch, NULL, 0, NULL,
   NULL, l.hlc, l.clock, l.who FROM lot l WHERE l.quantity_milli <> 0 AND l.member = {_OURS} {{lot_where}}
 """
-# Whether a row `v` with the columns of `_MOVEMENTS` was taken back by a later movement of the same lot.
+# Whether a row `v` with the columns of `_MOVEMENTS` was taken back by a later movement of the same lot, also ours: what
+# another market says about our lots changes nothing here.
 _IS_UNDONE = """EXISTS (SELECT 1 FROM movement_row u
   WHERE u.about_number = (SELECT number FROM name_number WHERE name = v.stream) AND u.about_seq = v.seq
-  AND u.lot_number = (SELECT number FROM name_number WHERE name = v.lot_stream) AND u.lot_seq = v.lot_seq)"""
+  AND u.lot_number = (SELECT number FROM name_number WHERE name = v.lot_stream) AND u.lot_seq = v.lot_seq
+  AND u.is_ours = 1)"""
 
 _NAMED = f"""
 SELECT v.*, coalesce(i.name, v.item_id), coalesce(p.name, ''), {_IS_UNDONE}
@@ -162,7 +164,7 @@ def today_totals(connection: sqlite3.Connection, moment: Moment) -> TodayTotals:
             " (SELECT x.seq FROM movement_row x WHERE x.stream_number = s.number AND x.hlc < ?"
             " ORDER BY x.seq DESC LIMIT 1), -1) AND NOT EXISTS ("
             " SELECT 1 FROM movement_row u WHERE u.about_number = m.stream_number AND u.about_seq = m.seq"
-            " AND u.lot_number = m.lot_number AND u.lot_seq = m.lot_seq) GROUP BY kind",
+            " AND u.is_ours = 1 AND u.lot_number = m.lot_number AND u.lot_seq = m.lot_seq) GROUP BY kind",
             (midnight_ms,),
         ).fetchall()
     )
@@ -170,7 +172,7 @@ def today_totals(connection: sqlite3.Connection, moment: Moment) -> TodayTotals:
         f"SELECT count(*) FROM lot l WHERE hlc >= ? AND member = {_OURS} AND quantity_milli <> 0"
         f" AND {_LOT_KIND} <> {MoveKind.CARRIED} AND NOT EXISTS ("
         " SELECT 1 FROM movement_row u WHERE u.about_number = (SELECT number FROM name_number WHERE name = l.stream)"
-        " AND u.about_seq = l.seq AND u.lot_number = u.about_number AND u.lot_seq = l.seq)",
+        " AND u.about_seq = l.seq AND u.is_ours = 1 AND u.lot_number = u.about_number AND u.lot_seq = l.seq)",
         (midnight_ms,),
     ).fetchone()
     sold = counts.get(MoveKind.SELL, 0) + counts.get(MoveKind.ISSUE, 0)
@@ -186,7 +188,7 @@ def expiring(
     rows = connection.execute(
         "SELECT coalesce(i.name, l.item_id), l.stream, l.seq, l.item_id, l.unit, l.on_hand_milli, l.batch, l.supplier,"
         " l.use_by, l.best_before, l.hlc FROM lot l LEFT JOIN item i ON i.item_id = l.item_id"
-        " WHERE l.on_hand_milli > 0 AND l.use_by <= ? AND l.member = (SELECT origin FROM writer WHERE id = 1)"
+        f" WHERE l.is_open = 1 AND l.on_hand_milli > 0 AND l.use_by <= ? AND l.member = {_OURS}"
         " ORDER BY l.use_by, i.name LIMIT ?",
         (to_day(today + timedelta(days=days)), min(limit, ROWS_MAX)),
     )
