@@ -6,6 +6,7 @@ its quality, doubtful values with their reason.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from node.tui.text import age_text
 MINUTES_DEFAULT, MINUTES_MAX = 60, 7 * 24 * 60
 PROGRESS_ROWS = 20_000
 FILE_MODE = 0o640
+DAY_US = 86_400_000_000
 NO_READINGS = N_("No reading in the last {minutes} min.")
 NOTHING_YET = N_("no reading yet")
 
@@ -121,6 +123,8 @@ def export_verb(
     if desk.is_json and out is None:
         raise click.UsageError(_("--json goes with --out FILE; the readings themselves take: --format jsonl"))
     from_us, to_us = _time_us(from_text, "--from", is_end=False), _time_us(to_text, "--to", is_end=True)
+    if from_us is not None and to_us is not None and from_us >= to_us:
+        raise click.BadParameter(_("it must be later than --from"), param_hint="--to")
     told = Told()
     with everything(
         desk.places, device=device, channel=channel and channel.strip(), from_us=from_us, to_us=to_us
@@ -159,8 +163,11 @@ def _write(lines: Iterator[str], write: Callable[[str], object], told: Told, *, 
 @contextmanager
 def _file_made_whole(path: Path) -> Iterator[Callable[[str], object]]:
     """Write a file beside its place and put it there when it is complete and on the disk. Raises LocalFault."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    path = Path(os.path.realpath(path))  # through a link, to the file that is meant
+    beside = path.parent / f".{path.name}.{os.getpid()}"
     try:
+        if path.exists() and not path.is_file():  # a device that a file replaces is gone for everybody
+            raise OSError(errno.EINVAL, _("it is not a plain file"))
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
         try:
             with open(descriptor, "w", encoding="utf-8", newline="") as file:
@@ -192,11 +199,10 @@ def _time_us(text: str | None, option: str, *, is_end: bool) -> int | None:
         return None
     try:
         moment = datetime.fromisoformat(text.strip())
-        if len(text.strip()) <= len("2026-11-22") and is_end:
-            moment += timedelta(days=1)
         at = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        return (at - EPOCH) // timedelta(microseconds=1)
-    except (ValueError, OverflowError):
+        is_whole_day = len(text.strip()) <= len("2026-11-22") and is_end
+        return (at - EPOCH) // timedelta(microseconds=1) + is_whole_day * DAY_US
+    except ValueError:
         message = _("{text} is no day or time such as 2026-11-22 or 2026-11-22T14:30").format(text=name_text(text[:40]))
         raise click.BadParameter(message, param_hint=option) from None
 

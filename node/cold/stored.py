@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -96,7 +96,9 @@ def everything(
             chosen = channel_called(connection, channel)
             device, number = chosen.device_uid, chosen.channel
         wanted = telemetry.Wanted(device, number, from_us, to_us)
-        yield Everything(telemetry.whole(connection, wanted), telemetry.untimed(connection, wanted))
+        # Whoever stops reading half way leaves a snapshot open, which is closed before its connection.
+        with closing(telemetry.whole(connection, wanted)) as rows:
+            yield Everything(rows, telemetry.untimed(connection, wanted))
 
 
 def channel_called(connection: sqlite3.Connection, text: str) -> telemetry.Channel:

@@ -7,7 +7,7 @@ hundred kilobytes a minute. Part of `firmware_bridge.store.read`.
 
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from heapq import merge
@@ -51,7 +51,7 @@ class Wanted:
         return self.from_utc_us is not None or self.to_utc_us is not None
 
 
-def whole(conn: sqlite3.Connection, wanted: Wanted) -> Iterator[StoredRow]:
+def whole(conn: sqlite3.Connection, wanted: Wanted) -> Generator[StoredRow, None, None]:
     """Yield what is stored, board by board and boot by boot, each in the board's own order. Raises sqlite3.Error."""
     with snapshot(conn):
         names = Names(conn)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ import pytest
 from node.cli import readings as verb
 from node.places import Places
 from tests.firmware_bridge.store.years import EPOCH_US, a_market, measured, stored
-from tests.node.cli.verbs import answer, lines, process, refusal, run
+from tests.node.cli.verbs import CHECKOUT, answer, command, environment, lines, process, refusal, run
 
 UID = "01eeffc042000001"
 COUNT = 40
@@ -107,6 +110,46 @@ def test_what_is_not_there_is_refused(harbour: Places, arguments: tuple[str, ...
 def test_a_time_that_is_none_is_a_usage_error(harbour: Places, time: str) -> None:
     result = run(harbour, "readings", "export", "--from", time)
     assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_a_stretch_that_ends_before_it_begins_is_a_usage_error(harbour: Places) -> None:
+    result = run(harbour, "readings", "export", "--from", "2023-11-15", "--to", "2023-11-14")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "it must be later than --from" in result.stderr
+
+
+def test_all_years_that_a_calendar_has_may_be_asked_for(harbour: Places) -> None:
+    result = run(harbour, "readings", "export", "--from", "0001-01-01", "--to", "9999-12-31")
+    assert len(result.stdout.splitlines()) == 1 + COUNT + 3
+
+
+@pytest.mark.parametrize("shape", ["csv", "jsonl", "senml"])
+def test_a_reader_that_goes_away_half_way_is_no_fault(harbour: Places, shape: str) -> None:
+    conn = sqlite3.connect(harbour.telemetry_db, isolation_level=None)
+    conn.execute("delete from reading")
+    stored(conn, measured(0, 20_000_000, 10_000, 0, probes=2))
+    conn.close()
+    done = subprocess.run(
+        ["bash", "-c", '"$@" | head -c 1 > /dev/null', "-", *command(harbour, "readings", "export", "--format", shape)],
+        cwd=CHECKOUT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+
+
+def test_a_pipe_or_a_device_is_never_replaced_by_the_file(harbour: Places, tmp_path: Path) -> None:
+    pipe, link, file = tmp_path / "pipe", tmp_path / "link", tmp_path / "file.csv"
+    os.mkfifo(pipe)
+    assert refusal(harbour, "readings", "export", "--out", str(pipe))["error"] == "readings.file"
+    assert pipe.is_fifo()
+    link.symlink_to(file)
+    lines(harbour, "readings", "export", "--out", str(link))
+    assert link.is_symlink() and file.is_file()
+    assert refusal(harbour, "readings", "export", "--out", "")["error"] == "readings.file"
 
 
 def test_without_any_sensor_it_is_said(tmp_path: Path) -> None:
