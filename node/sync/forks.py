@@ -3,8 +3,8 @@
 Not the choice of a branch (`ledger.forks`). Counts of blocks say nothing of a forked stream: a claim on one names the
 ends of all its branches by one number. A stream that only may have forked is suspected: a block came that fits no
 branch here, or two nodes count the same and their digests differ. The question carries hashes of what is here, and the
-answer is what lies beyond them. Owns the bound on these questions: two at a time, and of whoever has nothing new ever
-less often.
+answer is what lies beyond them. Owns the bound on these questions: two at a time, one of a member, and of whoever has
+nothing new ever less often; so no member with made-up claims keeps the others' branches from being asked for.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from node.sync.vector import Heads
 
 QUESTIONS_MAX = 2
 SUSPICIONS_MAX = 256
+SUSPICIONS_PER_MEMBER_MAX = 16
 ANSWER_WITHIN_S = 6.0
 # After each answer without anything new: 5, 10, 20 ... s, an hour at most.
 RETRY_S, RETRY_S_MAX = 5.0, 3_600.0
@@ -66,7 +67,8 @@ class Forks:
 
     def suspect(self, stream: bytes, origin: bytes) -> None:
         """Ask this member for branches of a stream when it may be asked."""
-        if len(self._suspicions) < SUSPICIONS_MAX:
+        of_member = sum(pair[1] == origin for pair in self._suspicions)
+        if len(self._suspicions) < SUSPICIONS_MAX and of_member < SUSPICIONS_PER_MEMBER_MAX:
             self._suspicions.setdefault((stream, origin), Suspicion(0, -_NEVER))
 
     def even(self, origin: bytes) -> None:
@@ -88,18 +90,24 @@ class Forks:
             return _NEVER  # asked at every event of the engine, and almost always so
         due_s = min((deadline_s for _asked, deadline_s in self._open.values()), default=_NEVER)
         if len(self._open) < QUESTIONS_MAX:
-            due_s = min(due_s, min((one.until_s for one in self._suspicions.values()), default=_NEVER))
+            due_s = min(due_s, min((one.until_s for _pair, one in self._unasked()), default=_NEVER))
         return due_s
+
+    def _unasked(self) -> list[tuple[tuple[bytes, bytes], Suspicion]]:
+        """Return the suspicions of members of whom nothing is asked now, those that may be asked first in front."""
+        asked = {question.origin for question, _deadline_s in self._open.values()}
+        waiting = [(pair, one) for pair, one in self._suspicions.items() if pair[1] not in asked]
+        return sorted(waiting, key=lambda item: (item[1].until_s, item[0]))
 
     def ask(self, now_s: float) -> list[ForkAsked]:
         """Give up what was not answered in time, and return what to ask now."""
         for request in [request for request, (_asked, deadline_s) in self._open.items() if deadline_s <= now_s]:
             del self._open[request]
-        asked = []
-        for (stream, origin), suspicion in sorted(self._suspicions.items()):
-            if len(self._open) >= QUESTIONS_MAX:
+        asked: list[ForkAsked] = []
+        for (stream, origin), suspicion in self._unasked():
+            if len(self._open) >= QUESTIONS_MAX or suspicion.until_s > now_s:
                 break
-            if suspicion.until_s > now_s:
+            if any(question.origin == origin for question in asked):
                 continue
             # 0 means that nobody asked.
             begin = self._rng.randrange(REQUEST_MAX) if self._request is None else self._request
