@@ -298,7 +298,7 @@ def test_the_import_check_and_the_scripts_follow_the_project_file() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
     scripts = {name: f"{target}:main" for name, target in module.SCRIPTS.items()}
     assert project["scripts"] == scripts
-    imported_as = {"paho-mqtt": "paho", "pyserial": "serial", "pytest-xdist": "xdist"}
+    imported_as = {"paho-mqtt": "paho", "pymysensors": "mysensors", "pyserial": "serial", "pytest-xdist": "xdist"}
     for names, requirements in (
         (module.RUNTIME_MODULES, project["dependencies"]),
         (module.DEMO_MODULES, project["optional-dependencies"]["demo"]),

@@ -221,7 +221,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(folder: Path) -> None:
 @pytest.mark.slow
 def test_without_a_folder_it_uses_one_of_its_own_and_removes_it(tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run([*DEMO, "--seconds", "36"], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run([*DEMO, "--seconds", "45"], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "larder-demo-" in last_line(done.stdout)["folder"]
     assert list(tmp_path.iterdir()) == []
