@@ -7,13 +7,15 @@ kinds and calibrations are registers of the ledger, applied on reading; a stored
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from firmware_bridge.store import read as telemetry
 from node.actions.units import UNIT_KINDS, unit_key
-from node.clock import Moment
+from node.clock import ClockQuality, Moment
 from node.cold.calibrated import Calibrated
 from node.cold.stored import host_now
+from node.domain.calibration import DUE, SOON, due_ms, due_state
 from node.domain.cold import RULES, Level, Sample, UnitRules, is_settled, status
 from node.ledger.registers import shown
 from node.places import Places
@@ -60,12 +62,23 @@ class ColdUnit:
 
 
 @dataclass(frozen=True, slots=True)
+class DueCalibration:
+    """A sensor of any kind whose calibration runs out: `state` is soon or due, the time milliseconds since 1970 UTC."""
+
+    sensor: str
+    name: str
+    state: str
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class ColdView:
-    """All units, the worst first, or the reason why nothing is known."""
+    """All units, the worst first, or the reason why nothing is known; and whose calibration runs out, first first."""
 
     units: tuple[ColdUnit, ...]
     problem: str | None
     readings: int
+    due: tuple[DueCalibration, ...] = ()
 
 
 def cold_status(places: Places, moment: Moment, market: sqlite3.Connection, *, with_recent: bool = False) -> ColdView:
@@ -78,12 +91,14 @@ def cold_status(places: Places, moment: Moment, market: sqlite3.Connection, *, w
         return ColdView((), error.message, 0)
     try:
         now, calibrated = host_now(moment), Calibrated(market)
+        channels = telemetry.channels(connection)
         units = [
             _unit(_Probe(connection, channel, now, calibrated), market, with_recent=with_recent)
-            for channel in telemetry.channels(connection)
+            for channel in channels
             if channel.kind == "temperature"
         ]
-        return ColdView(tuple(sorted(units, key=_by_need)), None, telemetry.counts(connection).readings)
+        due = _due(channels, calibrated, market, moment)
+        return ColdView(tuple(sorted(units, key=_by_need)), None, telemetry.counts(connection).readings, due)
     except sqlite3.Error as error:
         return ColdView((), str(error), 0)
     finally:
@@ -158,6 +173,23 @@ def _samples(readings: list[telemetry.Reading]) -> list[Sample]:
 
 def _recent(probe: _Probe) -> tuple[tuple[int, int | None], ...]:
     return tuple((sample.age_ms // 1000, sample.temperature_milli_c) for sample in _samples(probe.window(RECENT_MS)))
+
+
+def _due(
+    channels: Iterable[telemetry.Channel], calibrated: Calibrated, market: sqlite3.Connection, moment: Moment
+) -> tuple[DueCalibration, ...]:
+    """Return whose calibration is due or will be soon; nobody's while the clock is not set."""
+    found = []
+    for channel in channels:
+        sensor = f"{channel.device_uid}/{channel.channel}"
+        held = calibrated.at(sensor, None)
+        now_ms = None if moment.quality is ClockQuality.NOT_SET else moment.wall_ms
+        state = due_state(held.from_ms, channel.kind, now_ms) if held is not None else ""
+        if held is not None and state in {DUE, SOON}:
+            given = shown(market, unit_key(sensor, "name"))
+            name = given if isinstance(given, str) else channel.name
+            found.append(DueCalibration(sensor, name, state, due_ms(held.from_ms)))
+    return tuple(sorted(found, key=lambda each: (each.due_ms, each.sensor)))
 
 
 def _kind_by_name(name: str) -> str:

@@ -13,6 +13,7 @@ from node.actions.calibrations import SAID_BY_A_PERSON
 from node.clock import ClockQuality
 from node.cold.bridge_word import BridgeWord, PortWord
 from node.cold.sensors import Damage, SensorChannel, SensorDevice
+from node.cold.watch import DueCalibration
 from node.domain.calibration import DUE, NEVER, SOON, due_ms
 from node.errors import N_
 from node.language import _, decimal_mark, ngettext
@@ -136,6 +137,12 @@ def due_cell(channel: SensorChannel) -> str:
         return _("day unknown")
     due = day_text(due_ms(channel.calibration.from_ms))
     return {DUE: _("DUE {due}"), SOON: _("by {due}")}.get(channel.due, "{due}").format(due=due)
+
+
+def due_line(due: DueCalibration) -> str:
+    """Say that a calibration is due, or soon will be."""
+    template = _("calibration of {name} is DUE since {due}") if due.state == DUE else _("calibrate {name} until {due}")
+    return template.format(name=safe_text(due.name, TEXT_CELLS) or due.sensor, due=day_text(due.due_ms))
 
 
 def bridge_text(bridge: BridgeWord) -> str:

@@ -220,6 +220,14 @@ def test_what_was_read_before_a_calibration_keeps_the_one_before(harbour: Places
 def test_a_calibration_that_is_due_is_said_a_month_before(harbour: Places, day: str, words: str) -> None:
     calibrate(harbour, "--offset", "0", "--from", day)
     assert words in "\n".join(lines(harbour, "sensors"))
+    due = lines(harbour, "cold")[-1]
+    assert due == (
+        "calibrate probe-0 until 2023-11-20"
+        if words == "due soon"
+        else "calibration of probe-0 is DUE since 2023-11-01"
+    )
+    (told,) = answer(harbour, "cold")["calibrations_due"]
+    assert (told["sensor"], told["state"]) == (f"{UID}/0", "soon" if words == "due soon" else "due")
 
 
 @pytest.mark.parametrize(
