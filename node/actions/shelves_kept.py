@@ -222,6 +222,12 @@ def open_steps(connection: sqlite3.Connection, shelf: str | None = None) -> list
     return _steps(connection, "s.state = 'open' AND (? IS NULL OR s.shelf = ?)", (shelf, shelf), STEPS_SHOWN_MAX)
 
 
+def open_step_count(connection: sqlite3.Connection) -> int:
+    """Count what waits for a person on all shelves."""
+    (count,) = connection.execute("SELECT count(*) FROM shelf_step WHERE state = 'open'").fetchone()
+    return int(count)
+
+
 def decided_steps(connection: sqlite3.Connection, limit: int) -> list[KeptStep]:
     """Return the last decided or expired steps, the newest first."""
     found = _steps(

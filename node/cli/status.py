@@ -10,6 +10,7 @@ import msgspec
 
 from node import clock
 from node.actions.checks import judged_day
+from node.actions.shelves_kept import open_step_count
 from node.cli.answers import LotAnswer, MovementAnswer, lot_answer, movement_answer
 from node.cli.cold import ColdAnswer, cold_answer, cold_lines
 from node.cli.desk import Desk, reading
@@ -26,6 +27,7 @@ from node.language import _, ngettext
 from node.ledger import read
 from node.ledger.read import ExpiringLot
 from node.tui.sentences import date_text, lot_name, quantity_text
+from node.tui.shelf_words import waiting_text
 from node.tui.text import age_text
 
 EXPIRING_MAX = 8
@@ -81,7 +83,7 @@ class LedgerAnswer(msgspec.Struct, frozen=True):
 
 
 class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What `larder status --json` prints. `clock` is trusted, rtc or not_set."""
+    """What `larder status --json` prints. `clock` is trusted, rtc or not_set; `shelf_steps` wait to be confirmed."""
 
     format: str = "larder-status/1"
     market: MarketAnswer
@@ -93,6 +95,7 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
     node: ProcessAnswer
     bridge: ProcessAnswer
     ledger: LedgerAnswer
+    shelf_steps: int
     last: list[MovementAnswer]
 
 
@@ -109,6 +112,7 @@ class _Facts(msgspec.Struct, frozen=True):
     ledger: LedgerAnswer
     last: list[read.Movement]
     board_clock: BoardClock | None
+    shelf_steps: int
 
 
 @click.command("status", help=_("Show the market on one page, what needs a person first."))
@@ -140,6 +144,7 @@ def _facts(desk: Desk, connection: sqlite3.Connection, moment: Moment) -> _Facts
         ),
         last=read.movements(connection, limit=LAST_MAX),
         board_clock=board_clock(desk.places, moment),
+        shelf_steps=open_step_count(connection),
     )
 
 
@@ -158,6 +163,7 @@ def _value(facts: _Facts) -> StatusAnswer:
         node=_process_answer(facts.node),
         bridge=_process_answer(facts.bridge),
         ledger=facts.ledger,
+        shelf_steps=facts.shelf_steps,
         last=[movement_answer(movement) for movement in facts.last],
     )
 
@@ -174,6 +180,8 @@ def _lines(facts: _Facts) -> list[str]:
         lines.append(_board_clock_line(facts.board_clock))
     lines += cold_lines(facts.cold)
     lines += _due_lines(facts)
+    if facts.shelf_steps:
+        lines.append(_("SHELF {words}").format(words=waiting_text(facts.shelf_steps)))
     lines += [stock_line(row) for row in facts.low]
     lines += _stock_lines(facts)
     lines += [_process_line(_("node"), facts.node), _process_line(_("bridge"), facts.bridge)]

@@ -19,8 +19,8 @@ from node.language import _
 
 EVERYWHERE = "everywhere"
 HOME, RECEIVE, SELL, STOCK, COLD, CARD = "home", "receive", "sell", "stock", "cold", "card"
-PLAN, PEERS, SENSORS = "plan", "peers", "sensors"
-SCREENS = (HOME, RECEIVE, SELL, STOCK, COLD, CARD, PLAN, PEERS, SENSORS)
+PLAN, PEERS, SENSORS, SHELVES = "plan", "peers", "sensors", "shelves"
+SCREENS = (HOME, RECEIVE, SELL, STOCK, COLD, CARD, PLAN, PEERS, SENSORS, SHELVES)
 FOOTER_CELLS_MAX = 80
 
 
@@ -98,6 +98,9 @@ _needs_other = _needs_step("other_plan", reason=N_("there is no better one from 
 _needs_fault = _needs_step("acknowledge", reason=N_("nothing waits to be acknowledged"))
 _needs_held = _needs_step("lift", reason=N_("no lot of this item is on hold"))
 _needs_record = _needs_step("withdraw_calibration", reason=N_("this sensor has no calibration"))
+_needs_open = _needs_step("confirm_step", reason=N_("no step that could be booked is selected"))
+_needs_proposals = _needs_step("confirm_shelf", reason=N_("no proposal of this shelf waits"))
+_needs_way = _needs_step("dismiss_step", reason=N_("no step is selected that waits or is booked"))
 _HAND_OVER = "larder transfer"
 
 # One line a key, so that it reads as the table it is.
@@ -111,6 +114,7 @@ KEYS = (
     Key("plan", EVERYWHERE, "f6", "F6", "plan", N_("Plan"), N_("plan a meal from what is here"), "larder plan"),
     Key("peers", EVERYWHERE, "f8", "F8", "peers", N_("Peers"), N_("other markets and hand-overs"), "larder peers"),
     Key("sensors", EVERYWHERE, "e", "e", "sensors", N_("Sensors"), N_("every sensor and its port"), "larder sensors"),
+    Key("shelves", EVERYWHERE, "g", "g", "shelves", N_("Shelves"), N_("what shelf scales saw"), "larder shelf"),
     Key("search", EVERYWHERE, "slash", "/", "search", N_("search"), N_("type a name or a number")),
     Key("undo", EVERYWHERE, "z", "z", "undo", N_("undo"), N_("take back your last action"), "larder undo"),
     Key("undo_in_field", EVERYWHERE, "ctrl+z", "Ctrl+Z", "undo", N_("undo"), N_("undo, also inside a field")),
@@ -149,6 +153,10 @@ KEYS = (
     Key("sensors.back", SENSORS, "x", "x", "take_back", N_("withdraw"), N_("withdraw calibration"), "", _needs_record),
     Key("sensors.view", SENSORS, "v", "v", "view", N_("in full"), N_("all about the sensor, its history")),
     Key("sensors.errors", SENSORS, "e", "e", "errors", N_("errors"), N_("what came malformed, by port and kind")),
+    Key("shelves.yes", SHELVES, "k", "k", "acknowledge", N_("confirm"), N_("confirm the step"), "", _needs_open),
+    Key("shelves.all", SHELVES, "a", "a", "all", N_("all"), N_("confirm the shelf's proposals"), "", _needs_proposals),
+    Key("shelves.say", SHELVES, "e", "e", "change", N_("change"), N_("say what it was"), "", _needs_open),
+    Key("shelves.no", SHELVES, "x", "x", "take_back", N_("dismiss"), N_("dismiss it, or undo it"), "", _needs_way),
 )
 # fmt: on
 
@@ -159,7 +167,7 @@ FOOTERS = {
     HOME: ("help", "receive", "sell", "stock", "cold", "plan", "peers", "palette"),
     RECEIVE: ("receive.save", "new_item", "undo_in_field", "search", "back", "help"),
     SELL: ("sell.more", "sell.fewer", "sell.lot", "sell.done", "search", "undo", "back", "help"),
-    STOCK: ("search", "stock.filter", "stock.discard", "stock.card", "undo", "back", "help"),
+    STOCK: ("search", "stock.filter", "stock.discard", "stock.card", "undo", "back", "help", "shelves"),
     COLD: ("sensors", "stock", "search", "undo", "back", "help"),
     CARD: ("card.allergens", "card.discard", "card.lift", "receive", "sell", "undo", "back", "help"),
     PLAN: ("plan.accept", "plan.portions", "plan.why", "plan.cook", "plan.withdraw", "plan.other", "back", "help"),
@@ -174,6 +182,7 @@ FOOTERS = {
         "back",
         "help",
     ),
+    SHELVES: ("shelves.yes", "shelves.all", "shelves.say", "shelves.no", "stock", "undo", "back", "help"),
     SENSORS: ("sensors.set", "sensors.back", "sensors.view", "sensors.errors", "cold", "back", "help"),
 }
 """What the last row of each screen names, in this order; the rest is in help and in the palette."""

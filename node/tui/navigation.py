@@ -13,7 +13,7 @@ from textual.screen import Screen
 
 from node.ledger import read
 from node.tui import queries
-from node.tui.keys import CARD, COLD, PEERS, PLAN, RECEIVE, SELL, SENSORS, STOCK
+from node.tui.keys import CARD, COLD, PEERS, PLAN, RECEIVE, SELL, SENSORS, SHELVES, STOCK
 from node.tui.scanning import Scanning
 from node.tui.screens.base import FactScreen
 from node.tui.screens.home import HomeScreen
@@ -67,6 +67,12 @@ def _build_sensors() -> FactScreen:
     return SensorsScreen()
 
 
+def _build_shelves() -> FactScreen:
+    from node.tui.screens.shelves import ShelvesScreen
+
+    return ShelvesScreen()
+
+
 def _fact_screen(screen: Screen[Any]) -> FactScreen:
     assert isinstance(screen, FactScreen)
     return screen
@@ -84,6 +90,7 @@ class Navigation(Scanning):
         PLAN: _build_plan,
         PEERS: _build_peers,
         SENSORS: _build_sensors,
+        SHELVES: _build_shelves,
     }
 
     def get_default_screen(self) -> HomeScreen:
@@ -133,6 +140,10 @@ class Navigation(Scanning):
     def do_sensors(self) -> None:
         """Go to Sensors."""
         self.go(SENSORS)
+
+    def do_shelves(self) -> None:
+        """Go to Shelves."""
+        self.go(SHELVES)
 
     def do_search(self) -> None:
         """Search on Stock, from every screen that has no search of its own."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
+from node.actions.shelves_kept import open_step_count
 from node.clock import ClockQuality, Moment
 from node.cold.watch import ColdView, cold_status
 from node.domain.gtin import read_code
@@ -54,7 +55,8 @@ class HomeView:
     """What Home shows besides the status.
 
     `elsewhere` says for items that are low which market could spare most; `transfers` are those with something left to
-    do; `refused` counts what came from outside within a day and was not taken, `unknown` facts of newer software.
+    do; `shelf_steps` wait to be confirmed; `refused` counts what came from outside within a day and was not taken,
+    `unknown` facts of newer software.
     """
 
     totals: read.TodayTotals
@@ -67,6 +69,7 @@ class HomeView:
     refused: int
     unknown: int
     retirement: OurRetirement | None = None
+    shelf_steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,7 @@ def home_view(connection: sqlite3.Connection, moment: Moment) -> HomeView:
         sum(row.count for row in refusals(connection) if abs(moment.wall_ms - row.last_ms) <= REFUSED_WITHIN_MS),
         read.unknown_count(connection),
         our_retirement(connection),
+        open_step_count(connection),
     )
 
 

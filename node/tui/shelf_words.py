@@ -86,6 +86,13 @@ def count_text(now: ShelfNow, wall_ms: int) -> str:
     return _("{weight}, by weight {count} +- {apart}").format(weight=weight, count=found.units, apart=found.plus_minus)
 
 
+def waiting_text(count: int) -> str:
+    """Say how many steps wait for a person."""
+    return ngettext(
+        "{count} step of a shelf waits to be confirmed", "{count} steps of shelves wait to be confirmed", count
+    ).format(count=count)
+
+
 def suspicion_text(found: Suspicion, names: Mapping[str, str]) -> str:
     """Say that an item should be counted, since steps of its shelf were never decided."""
     steps = ngettext("{count} step not confirmed", "{count} steps not confirmed", found.steps).format(count=found.steps)

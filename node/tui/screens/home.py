@@ -8,7 +8,7 @@ from node.clock import Moment
 from node.errors import N_
 from node.language import _
 from node.tui import queries
-from node.tui.keys import COLD, HOME, PLAN, STOCK, Facts, bindings_of
+from node.tui.keys import COLD, HOME, PLAN, SHELVES, STOCK, Facts, bindings_of
 from node.tui.queries import HomeView
 from node.tui.screens.base import FactScreen
 from node.tui.screens.home_words import advice, figures, last_changes, now_lines
@@ -72,12 +72,16 @@ class HomeScreen(FactScreen):
         kind, _slash, rest = (self.query_one("#now", MarkedTable).selected_key or "").partition("/")
         if kind == "cold":
             self.app.go(COLD)
+        elif kind == "sensors":
+            self.app.do_sensors()
         elif kind in {"expiring", "past"}:
             self.app.show_stock("expiring")
         elif kind == "item":
             self.app.open_card(rest)
         elif kind == "plan":
             self.app.go(PLAN)
+        elif kind == "shelf":
+            self.app.go(SHELVES)
         elif kind in {"transfer", "peers"}:
             self.app.show_transfer(rest)
         elif kind == "more":

@@ -13,6 +13,7 @@ from node.text import safe_text
 from node.tui.queries import HOME_LINES_MAX, HomeView, judged_day
 from node.tui.screens.home_sharing import PEER_CELLS, NowLine, peer_rows, sharing_notices, transfer_words
 from node.tui.sentences import NAME_CELLS, movement_line, quantity_text
+from node.tui.shelf_words import waiting_text
 from node.tui.status import WELL, Status
 from node.tui.text import age_text, both_ends, column, temperature_text
 
@@ -29,6 +30,8 @@ def now_lines(view: HomeView, status: Status, moment: Moment) -> list[NowLine]:
         lines.append(NowLine("cold", _("COLD"), safe_text(status.cold.problem, 70)))
     lines += _expiry_lines(view, moment)
     lines += [_transfer_line(row, _("LOOK"), _(row.flag_words[0])) for row in view.transfers if row.flags]
+    if view.shelf_steps:
+        lines.append(NowLine("shelf", _("SHELF"), waiting_text(view.shelf_steps)))
     lines += [_low_line(row, view) for row in view.low]
     lines += sharing_notices(view, status, moment)
     lines += _notices(status, moment)

@@ -59,6 +59,9 @@ EVERY_STEP = HAND_OVER_STEPS | {
     "acknowledge",
     "lift",
     "withdraw_calibration",
+    "confirm_step",
+    "confirm_shelf",
+    "dismiss_step",
 }
 LETTERS_THAT_MAY_DIFFER = set("aeghilmopstx") | {"plus", "minus"}
 
@@ -149,6 +152,10 @@ def test_a_key_that_needs_something_gives_its_reason() -> None:
         "card.lift",
         "sensors.set",
         "sensors.back",
+        "shelves.yes",
+        "shelves.all",
+        "shelves.say",
+        "shelves.no",
     }
 
 

@@ -112,6 +112,7 @@ SCREEN_KEYS = {
     "peers": ("f8",),
     "plan": ("f6",),
     "sensors": ("f5", "e"),
+    "shelves": ("g",),
 }
 
 
