@@ -17,7 +17,7 @@ from node.clock import ClockQuality
 from node.domain.calibration import DAY_MS, Correction, check_correction, corrected, in_force
 from node.errors import N_, Refused
 from node.ledger.append import Appender
-from node.ledger.calibrations import CalibrationValue, calibration_key, calibration_word
+from node.ledger.calibrations import SAID_BY_A_PERSON, CalibrationValue, calibration_key, calibration_word
 from node.ledger.events import RegisterSet
 from node.ledger.read.calibrations import Calibration, calibrations
 from node.ledger.registers import heads
@@ -28,7 +28,6 @@ REFERENCE_CHARACTERS_MAX = 60
 CERTIFICATE_CHARACTERS_MAX = 40
 REASON_CHARACTERS_MAX = 120
 UNIT_CHARACTERS_MAX = 8  # DESC unit (LINK section 2)
-SAID_BY_A_PERSON = 3  # beside the qualities of a clock
 
 
 def calibrate(

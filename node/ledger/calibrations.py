@@ -9,14 +9,15 @@ from __future__ import annotations
 import msgspec
 
 CALIBRATION_KEY_PREFIX = "calibration/"
+SAID_BY_A_PERSON = 3  # where a time comes from, beside the qualities of a clock
 
 
 class CalibrationValue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One calibration. Values in thousandths of the channel's unit, times in milliseconds since 1970 UTC.
 
     `found_milli` and `left_milli` say by how much the channel was off, before and after, at each point. `by` is this
-    market's number for a person. `clock` is the quality of the clock that `from_ms` was taken from; 3 where a person
-    said the time.
+    market's number for a person. `clock` is the quality of the clock that `from_ms` was taken from, SAID_BY_A_PERSON
+    where somebody said it.
     """
 
     from_ms: int

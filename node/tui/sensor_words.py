@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from node.actions.calibrations import SAID_BY_A_PERSON
 from node.clock import ClockQuality
 from node.cold.bridge_word import BridgeWord, PortWord
 from node.cold.sensors import Damage, SensorChannel, SensorDevice
@@ -17,7 +16,7 @@ from node.cold.watch import DueCalibration
 from node.domain.calibration import DUE, NEVER, SOON, due_ms
 from node.errors import N_
 from node.language import _, decimal_mark, ngettext
-from node.ledger.calibrations import CalibrationValue
+from node.ledger.calibrations import SAID_BY_A_PERSON, CalibrationValue
 from node.ledger.read.calibrations import Calibration
 from node.text import safe_text
 from node.tui.text import age_text, temperature_text

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from node import clock
 from node.ledger.read import open_reader
 from node.ledger.read.calibrations import Calibration, calibrations
 from node.places import Places
 from node.tui.app import LarderApp
 from node.tui.widgets.marked_table import MarkedTable
+from tests.node.cli.verbs import lines
 from tests.node.tui.builders import HOSTILE, a_market, a_moment
 from tests.node.tui.driving import press, say_yes, settled, shows, text_of, the_screen, until, write
 from tests.node.tui.probes import BOARD, a_port, bridge_says, probes
@@ -20,7 +23,7 @@ from tests.node.tui.probes import BOARD, a_port, bridge_says, probes
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
     """The market with sensors."""
-    return probes(tmp_path)
+    return probes(tmp_path / "harbour")
 
 
 def made(places: Places, sensor: str = f"{BOARD}/0") -> list[Calibration]:
@@ -67,7 +70,10 @@ async def test_errors_are_shown_by_kind_and_everything_about_a_sensor_in_full(pl
         await shows(app, "against Fluke 1523")
 
 
-async def test_a_sensor_is_calibrated_by_keys_and_the_value_follows(places: Places) -> None:
+async def test_a_sensor_is_calibrated_by_keys_as_by_the_verb(places: Places, tmp_path: Path) -> None:
+    twin = probes(tmp_path / "twin")
+    with patch.object(clock, "now", a_moment):
+        lines(twin, "--who", "Ana", "sensors", "calibrate", "fridge-1", "--offset", "-3", "--reference", "ice", "--yes")
     async with the_screen(places) as app:
         app.who = 1
         await on_sensors(app)
@@ -87,6 +93,7 @@ async def test_a_sensor_is_calibrated_by_keys_and_the_value_follows(places: Plac
         await settled(app)
         await shows(app, "Calibrated fridge-1: offset -3.")
     newest = made(places)[-1]
+    assert made(twin)[-1].value == newest.value
     assert (newest.value.offset_milli, newest.value.reference, newest.value.by) == (-3_000, "ice", 1)
 
 
@@ -143,3 +150,13 @@ async def test_without_any_sensor_it_says_what_to_do(tmp_path: Path) -> None:
         await shows(app, "No sensor has reported yet.")
         await press(app, "a")
         await shows(app, "a calibrate - no sensor is selected")
+
+
+async def test_home_says_when_a_calibration_runs_out_and_opens_the_sensors(places: Places) -> None:
+    async with the_screen(places) as app:
+        await shows(app, "NOTICE  calibrate fridge-1 until 2026-12-17")
+        now = app.screen.query_one("#now", MarkedTable)
+        now.select(f"sensors/{BOARD}/0")
+        await until(lambda: now.selected_key == f"sensors/{BOARD}/0")
+        await press(app, "enter")
+        await shows(app, "larder-bridge here")
