@@ -18,6 +18,7 @@ from node.cold.calibrated import Calibrated
 from node.cold.stored import channel_called, host_now, telemetry_open
 from node.domain.calibration import DUE, NEVER, OK, SOON, due_state
 from node.domain.cold import Sample, quality_of
+from node.errors import N_, Refused
 from node.ledger.read.calibrations import Calibration
 from node.ledger.registers import shown
 from node.places import Places
@@ -141,7 +142,15 @@ def sensor_called(places: Places, market: sqlite3.Connection, called: str) -> te
             for each in telemetry.channels(connection)
             if shown(market, unit_key(f"{each.device_uid}/{each.channel}", "name")) == called
         ]
-        return named[0] if len(named) == 1 else channel_called(connection, called)
+        if len(named) > 1:
+            raise Refused(
+                "sensors.ambiguous",
+                N_("{count} sensors of this market are called '{text}'."),
+                N_("Take DEVICE/NUMBER from: larder sensors"),
+                count=len(named),
+                text=called[:40],
+            )
+        return named[0] if named else channel_called(connection, called)
 
 
 def need_of_channel(channel: SensorChannel) -> int:

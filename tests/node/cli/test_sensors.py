@@ -258,6 +258,12 @@ def test_a_name_that_the_market_gave_is_understood(harbour: Places) -> None:
     ]
 
 
+def test_a_name_given_twice_is_asked_about(harbour: Places) -> None:
+    for number in range(2):
+        lines(harbour, "cold", "--name", f"{UID}/{number}", "Fridge")
+    assert refusal(harbour, "sensors", "history", "Fridge")["error"] == "sensors.ambiguous"
+
+
 def test_the_log_says_who_calibrated_what(harbour: Places) -> None:
     calibrate(harbour, "--offset", "0,4")
     assert lines(harbour, "log")[0].endswith(f"Harbour: calibrated the sensor {UID}/0: offset +0.4 (Ana)")
