@@ -12,6 +12,7 @@ from node.ledger.read import StockRow, TransferRow
 from node.text import safe_text
 from node.tui.queries import HOME_LINES_MAX, HomeView, judged_day
 from node.tui.screens.home_sharing import PEER_CELLS, NowLine, peer_rows, sharing_notices, transfer_words
+from node.tui.sensor_words import due_line
 from node.tui.sentences import NAME_CELLS, movement_line, quantity_text
 from node.tui.shelf_words import waiting_text
 from node.tui.status import WELL, Status
@@ -112,7 +113,7 @@ def _expiry_lines(view: HomeView, moment: Moment) -> list[NowLine]:
 
 
 def _notices(status: Status, moment: Moment) -> list[NowLine]:
-    lines = []
+    lines = [NowLine(f"sensors/{each.sensor}", _("NOTICE"), due_line(each)) for each in status.cold.due[:_NAMED_MAX]]
     if moment.quality is ClockQuality.NOT_SET:
         words = _("The clock is not set: look at the date on each label.")
         lines.append(NowLine("clock", _("NOTICE"), words))
