@@ -84,6 +84,20 @@ def test_every_file_that_the_readme_links_is_there() -> None:
         assert (ROOT / target).exists(), target
 
 
+def test_each_check_for_real_hardware_says_what_to_do_and_what_comes_out_and_has_room_for_it() -> None:
+    text = (ROOT / "deploy" / "FIELD.md").read_text(encoding="utf-8")
+    checks = re.split(r"^### ", text, flags=re.MULTILINE)[1:]
+    assert len(checks) >= 20
+    for check in checks:
+        assert re.search(r"^Do: .*^Expected: .*^\| date \| person \| .*^\|---\|---\|---\|---\|$", check, re.M | re.S), (
+            check
+        )
+    named = re.findall(r"`(?:sudo )?larder ([a-z]+)", text)
+    assert set(named) <= set(VERBS)
+    for path in re.findall(r"`((?:deploy|tests|node|firmware_bridge)/[A-Za-z0-9_./-]+)`", text):
+        assert (ROOT / path).exists(), path
+
+
 def test_the_bench_modules_that_the_readme_names_exist() -> None:
     for module in re.findall(r"tests\.bench\.([a-z]+)", README):
         assert (ROOT / "tests" / "bench" / f"{module}.py").exists(), module
