@@ -162,7 +162,8 @@ def channel_text(channel: SensorChannel) -> list[str]:
     if channel.is_unchecked:
         parts.append(_("the line has no check sum"))
     if channel.raw_milli is not None and channel.raw_milli != channel.value_milli:
-        parts.append(_("the sensor itself says {raw}").format(raw=value_text(channel.raw_milli, channel)))
+        said = _("the sensor itself says {raw}") if channel.quality == "GOOD" else _("the sensor itself said {raw}")
+        parts.append(said.format(raw=value_text(channel.raw_milli, channel)))
     return [part for part in (*parts, due_text(channel)) if part]
 
 
