@@ -253,9 +253,9 @@ def suspicions(connection: sqlite3.Connection) -> list[Suspicion]:
 
 def _is_counted_since(connection: sqlite3.Connection, item_id: str, step_id: int) -> bool:
     row = connection.execute(
-        "SELECT 1 FROM lot l JOIN movement m ON m.lot_stream = l.stream AND m.lot_seq = l.seq WHERE l.item_id = ?"
-        " AND m.kind = ? AND m.hlc > (SELECT noticed_ms FROM shelf_step WHERE id = ?)"
-        " AND m.member = (SELECT origin FROM writer WHERE id = 1) LIMIT 1",
+        "SELECT 1 FROM lot l JOIN name_number n ON n.name = l.stream JOIN movement_row m ON m.lot_number = n.number"
+        " AND m.lot_seq = l.seq AND m.is_ours = 1 WHERE l.item_id = ? AND m.kind = ?"
+        " AND m.hlc > (SELECT noticed_ms FROM shelf_step WHERE id = ?) LIMIT 1",
         (item_id, int(MoveKind.COUNT), step_id),
     ).fetchone()
     return row is not None

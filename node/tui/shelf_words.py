@@ -31,8 +31,8 @@ QUESTION = N_("QUESTION")
 
 def kg_text(weight_mg: int, *, with_sign: bool = False) -> str:
     """Show a weight in kg to the gram."""
-    sign = "-" if weight_mg < 0 else "+" if with_sign else ""
     grams = (abs(weight_mg) + 500) // 1000
+    sign = "" if grams == 0 else "-" if weight_mg < 0 else "+" if with_sign else ""
     return f"{sign}{grams // 1000}{decimal_mark()}{grams % 1000:03d} kg"
 
 

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from node import clock
 from node.actions import shelves, undo
+from node.actions.calibrations import calibrate
 from node.actions.counting import count
 from node.actions.ids import new_action_id
 from node.actions.keeping import open_market, verify
+from node.actions.people import person_named
 from node.actions.shelves_decided import Confirmed, confirm_step, dismiss_step
 from node.actions.shelves_kept import (
     EXPIRES_AFTER_MS,
@@ -32,10 +34,11 @@ from node.actions.shelves_kept import (
 )
 from node.cold import shelf_scales
 from node.cold.shelf_scales import ShelfScales
+from node.domain.calibration import Correction
 from node.domain.shelf import ShelfItem
 from node.errors import Refused
 from node.ledger.read import Item, lots, movements
-from node.ledger.store import MarketStore
+from node.ledger.store import MarketStore, Transaction
 from node.places import Places
 from tests.node.builders import a_market_folder, a_received_lot, an_item
 from tests.node.scales import SENSOR, Scale, a_shelf, caught_up
@@ -349,6 +352,34 @@ def test_a_saturated_or_doubted_weight_is_no_weight(shop: Shop) -> None:
     shop.scale.stands(90_000, 3, quality=2, reason=9)
     shop.take(11_500)
     assert len(shop.steps()) == 1
+
+
+def test_weights_are_read_with_the_calibration_of_their_time_and_a_new_one_is_no_step(shop: Shop) -> None:
+    a_shelf(shop.store, shop.places, (shop.milk, 500))
+    shop.take(10_000)
+    shop.store.act("calibrate", a_calibration)
+    shop.take(10_000)
+    assert shop.steps() == []
+    assert caught_up(shop.store, shop.places)[0].weight_mg == 10_500_000
+    shop.take(10_000 - 500 / 1.05)
+    assert shop.steps() == [("open", -1, "")]
+
+
+def a_calibration(tx: Transaction) -> None:
+    """Two points: the cell shows 5 % too little."""
+    who = person_named(tx, "Ana").number
+    calibrate(
+        tx,
+        action_id=new_action_id(),
+        who=who,
+        sensor=SENSOR,
+        kind="weight",
+        unit="kg",
+        correction=Correction(points=((0, 0), (10_000, 10_500))),
+        reference="5 kg weight",
+        certificate="",
+        yes=frozenset(),
+    )
 
 
 def test_an_unstable_weight_settles_nothing(shop: Shop) -> None:
