@@ -5,7 +5,8 @@ time. The samples are facts; what is computed from them is computed again when b
 
 Between two samples time runs evenly, so the map follows a crystal that warms up; beyond the outermost ones it runs at
 the rate learned over all of them. A rate beyond 1 % is a clock fault: then a millisecond is a millisecond, and the time
-is estimated whatever the samples were.
+is estimated whatever the samples were. What a set clock said while it stood elsewhere than for the rest of a run of the
+computer does not count: a time server may be years off for a minute.
 """
 
 from bisect import bisect_left
@@ -20,6 +21,9 @@ RATE_SPAN_MS_MIN = 600_000  # a shorter span says less about the rate than round
 CRYSTAL_PPM = 50  # what a crystal may be off by where nothing was learned (LINK section 3, unverified)
 LEARNED_PPM_MIN = 10  # what a learned rate may still be off by: a crystal's change over a room's temperatures
 LEARNED_SHARE = 10  # or a tenth of what it was off by, if that is more: a ceramic resonator wanders with its own error
+WALL_OFF_MS_MAX = (
+    60_000  # against the time since the computer started, which goes with the wall clock but for its steps
+)
 MILLION = 1_000_000
 
 
@@ -52,7 +56,8 @@ class ClockMap:
         runs: dict[str, list[ClockSample]] = {}
         for sample in in_order:
             runs.setdefault(sample.host_boot_id, []).append(sample)
-        synced = [sample for sample in in_order if sample.is_synced]
+        synced = [sample for run in runs.values() for sample in _even([each for each in run if each.is_synced])]
+        synced.sort(key=_dev_ms)
         self._last_synced = synced[-1] if synced else None
         self._wall = _Line([(sample.dev_ms, sample.wall_us) for sample in synced or in_order], 1000)
         self._runs = {
@@ -135,6 +140,21 @@ def agreed(hints: Iterable[ClockHint], boottime_ms: int) -> ClockHint | None:
     latest_begin = max(hint.utc_us - hint.error_us for hint in carried)
     earliest_end = min(hint.utc_us + hint.error_us for hint in carried)
     return min(carried, key=lambda hint: hint.error_us) if latest_begin <= earliest_end else None
+
+
+def _even(run: list[ClockSample]) -> list[ClockSample]:
+    """Return the samples of one run of the computer while the wall clock stood where it mostly stood, or does now."""
+    offsets = [sample.wall_us // 1000 - sample.boottime_ms for sample in run]
+    if not run or max(offsets) - min(offsets) <= WALL_OFF_MS_MAX:
+        return run
+    stands: list[tuple[int, list[ClockSample]]] = []
+    for offset, sample in zip(offsets, run, strict=True):
+        known = next((samples for at, samples in stands if abs(at - offset) <= WALL_OFF_MS_MAX), None)
+        if known is None:
+            stands.append((offset, [sample]))
+        else:
+            known.append(sample)
+    return max((samples for _at, samples in stands), key=lambda samples: (len(samples), samples[-1].dev_ms))
 
 
 def _dev_ms(sample: ClockSample) -> int:

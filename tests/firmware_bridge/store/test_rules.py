@@ -129,6 +129,34 @@ def test_a_map_interpolates_between_samples_and_goes_on_straight_outside() -> No
     assert clock_map.boottime_ms(60_000, "") is None
 
 
+TEN_YEARS_US = 10 * 365 * 86_400_000_000
+
+
+@pytest.mark.parametrize("off_us", [TEN_YEARS_US, -TEN_YEARS_US])
+@pytest.mark.parametrize("wrong", [0, 1, 2])
+def test_a_set_clock_that_was_years_off_for_a_minute_dates_nothing(off_us: int, wrong: int) -> None:
+    hour_ms = 3_600_000
+    samples = [
+        a_sample(
+            number * hour_ms,
+            boottime_ms=number * hour_ms,
+            wall_us=number * hour_ms * 1000 + (off_us if number == wrong else 0),
+            is_synced=True,
+        )
+        for number in range(4)
+    ]
+    clock_map = ClockMap(samples)
+    assert not clock_map.is_faulty
+    for dev_ms in (0, hour_ms // 2, hour_ms, 2 * hour_ms, 5 * hour_ms):
+        assert clock_map.utc_us(dev_ms) == (dev_ms * 1000, "trusted")
+
+
+def test_of_two_times_a_set_clock_said_the_later_one_counts() -> None:
+    first = a_sample(0, boottime_ms=0, wall_us=TEN_YEARS_US, is_synced=True)
+    second = a_sample(60_000, boottime_ms=60_000, wall_us=60_000_000, is_synced=True)
+    assert ClockMap([first, second]).utc_us(1_000) == (1_000_000, "trusted")
+
+
 def test_a_synchronised_sample_wins_over_nearer_ones() -> None:
     clock_map = ClockMap([a_sample(1000, wall_us=5), a_sample(9000, wall_us=9_000_000, is_synced=True)])
     assert clock_map.utc_us(1000) == (1_000_000, "trusted")
