@@ -38,7 +38,8 @@ from node.cli.shelf_answers import (
     step_answer,
     suspicion_answer,
 )
-from node.cold.shelf_scales import ShelfNow, ShelfScales, start_of
+from node.cold.shelf_now import ShelfNow
+from node.cold.shelf_scales import ShelfScales, start_of
 from node.cold.shelf_tare import HERE, tare
 from node.cold.stored import channel_called, telemetry_open
 from node.domain.shelf import ShelfItem
@@ -47,13 +48,13 @@ from node.language import _, error_text
 from node.ledger import read
 from node.ledger.store import Transaction
 from node.tui.shelf_words import (
-    PHASE_WORDS,
     QUESTION,
     STATE_WORDS,
     candidates_text,
     confirmed_text,
     count_text,
     kg_text,
+    shelf_word,
     step_text,
     suspicion_text,
     time_text,
@@ -330,7 +331,7 @@ def _names(connection: sqlite3.Connection, item_ids: list[str]) -> dict[str, str
 def _shelf_line(now: ShelfNow, wall_ms: int) -> str:
     how = _("books by itself") if now.shelf.is_trusted else _("asks")
     return _("{phase} {shelf}: {count}, {how}, sensor {sensor}").format(
-        phase=_(PHASE_WORDS[now.phase]),
+        phase=shelf_word(now),
         shelf=now.shelf.name,
         count=count_text(now, wall_ms),
         how=how,

@@ -6,7 +6,7 @@ import msgspec
 
 from node.actions.shelves_decided import Confirmed
 from node.actions.shelves_kept import KeptStep, Suspicion
-from node.cold.shelf_scales import ShelfNow
+from node.cold.shelf_now import ShelfNow
 from node.domain.shelf import count_by_weight
 
 HOUR_MS = 3_600_000
@@ -21,12 +21,19 @@ class ShelfItemAnswer(msgspec.Struct, frozen=True):
 
 
 class ShelfAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A shelf. `count` and `plus_minus` are by weight alone, null where that says nothing."""
+    """A shelf. `quality` is of its scale's newest word; with any but GOOD there is no weight.
+
+    `count` and `plus_minus` are by weight alone, null where that says nothing.
+    """
 
     name: str
     sensor: str
     is_trusted: bool
     phase: str
+    quality: str
+    reason: str
+    age_s: int | None
+    problem: str
     weight_mg: int | None
     count: int | None
     plus_minus: int | None
@@ -105,6 +112,10 @@ def shelf_answer(now: ShelfNow, wall_ms: int) -> ShelfAnswer:
         sensor=shelf.sensor,
         is_trusted=shelf.is_trusted,
         phase=now.phase,
+        quality=now.fresh.quality,
+        reason=now.fresh.reason,
+        age_s=now.fresh.age_s,
+        problem=now.problem,
         weight_mg=now.weight_mg,
         count=None if counted is None else counted.units,
         plus_minus=None if counted is None else counted.plus_minus,

@@ -21,6 +21,8 @@ from node.actions.shelves_decided import book_trusted
 from node.actions.shelves_kept import Mark, TimedStep, is_being_tared, keep_steps, load_mark
 from node.clock import Moment
 from node.cold.calibrated import Calibrated
+from node.cold.shelf_now import GOOD, Freshness, ShelfNow, freshness
+from node.cold.stored import telemetry_open
 from node.domain.calibration import Correction, corrected, in_force
 from node.domain.shelf import lightest_mg
 from node.domain.shelf_steps import ScaleRules, ScaleState, Weight, advance
@@ -60,18 +62,13 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class ShelfNow:
-    """A shelf as it is: `weight_mg` above its zero where the scale rests, `phase` quiet or moving.
-
-    is_read: whether its scale ever said anything. noise_mg: one standard deviation of its weights.
-    """
+class Reached:
+    """How far the scale of a shelf was read, and why no further where it could not be."""
 
     shelf: Shelf
-    weight_mg: int | None
-    phase: str
-    is_read: bool
+    mark: Mark | None
     noise_mg: int
-    tared_ms: int | None
+    problem: str
 
 
 class ShelfScales:
@@ -88,18 +85,28 @@ class ShelfScales:
 
         Nothing is written where nothing settled. Raises what `act` raises.
         """
-        return [self._shelf_now(market, moment, shelf) for shelf in shelves(market)]
+        found = self.read_all(market, moment)
+        fresh = freshness(self._places, moment, [each.shelf.sensor for each in found])
+        return [_shelf_now(each, fresh[each.shelf.sensor]) for each in found]
 
-    def _shelf_now(self, market: sqlite3.Connection, moment: Moment, shelf: Shelf) -> ShelfNow:
-        noise_mg = NOISE_MG_MAX
+    def read_all(self, market: sqlite3.Connection, moment: Moment) -> list[Reached]:
+        """Read every shelf's scale up to now and keep what settled. Raises what `act` raises."""
+        return [self._read(market, moment, shelf) for shelf in shelves(market)]
+
+    def _read(self, market: sqlite3.Connection, moment: Moment, shelf: Shelf) -> Reached:
+        noise_mg, problem = NOISE_MG_MAX, ""
         for _look in range(LOOKS_MAX):
             stored = load_mark(market, shelf)
             if stored is None or is_being_tared(market, shelf, moment):
                 break
-            before, pending = self._known.get(shelf.name, (stored, stored))
-            if before != stored:
-                pending = stored  # another process read on
-            found = read_on(self._places, market, shelf, pending)
+            try:
+                found = read_on(self._places, market, shelf, self._reached(shelf, stored))
+            except telemetry.TelemetryUnreadable as error:
+                problem = error.message
+                break
+            except sqlite3.Error as error:
+                problem = str(error)
+                break
             if found is None:
                 break
             noise_mg = found.noise_mg
@@ -109,20 +116,34 @@ class ShelfScales:
                 if keep(self._act, found, read_from=stored.place) is None:
                     break  # the next look finds what somebody else did meanwhile
             else:
-                reached = Mark(found.read_to, found.state, pending.zero_mg, pending.tared, pending.tared_ms)
+                reached = Mark(found.read_to, found.state, stored.zero_mg, stored.tared, stored.tared_ms)
                 self._known[shelf.name] = (stored, reached)
             if found.rows < READ_ROWS_MAX:
                 break
-        return self._as_known(market, shelf, noise_mg)
+        last = load_mark(market, shelf)
+        return Reached(shelf, None if last is None else self._reached(shelf, last), noise_mg, problem)
 
-    def _as_known(self, market: sqlite3.Connection, shelf: Shelf, noise_mg: int) -> ShelfNow:
-        stored = load_mark(market, shelf)
-        if stored is None:
-            return ShelfNow(shelf, None, ScaleState().phase, False, noise_mg, None)
-        before, pending = self._known.get(shelf.name, (stored, stored))
-        state = (pending if before == stored else stored).state
-        weight_mg = None if state.level_mg is None else state.level_mg - stored.zero_mg
-        return ShelfNow(shelf, weight_mg, state.phase, state.level_mg is not None, noise_mg, stored.tared_ms)
+    def _reached(self, shelf: Shelf, stored: Mark) -> Mark:
+        """Return how far we came; where another process read on or tared meanwhile, what is stored."""
+        before, reached = self._known.get(shelf.name, (stored, stored))
+        return reached if before == stored else stored
+
+
+def _shelf_now(reached: Reached, fresh: Freshness) -> ShelfNow:
+    mark = reached.mark
+    state = ScaleState() if mark is None else mark.state
+    is_known = mark is not None and state.level_mg is not None and fresh.quality == GOOD
+    return ShelfNow(
+        shelf=reached.shelf,
+        weight_mg=state.level_mg - mark.zero_mg
+        if is_known and mark is not None and state.level_mg is not None
+        else None,
+        phase=state.phase,
+        fresh=fresh,
+        noise_mg=reached.noise_mg,
+        tared_ms=None if mark is None else mark.tared_ms,
+        problem=reached.problem,
+    )
 
 
 def keep(act: Act, found: Read, *, read_from: tuple[int, int, int]) -> list[int] | None:
@@ -143,10 +164,7 @@ def keep(act: Act, found: Read, *, read_from: tuple[int, int, int]) -> list[int]
 def start_of(places: Places, sensor: str) -> tuple[int, int, int]:
     """Return the place from which a shelf's scale is read: behind all it said before. Raises Refused for no scale."""
     uid, _slash, number = sensor.rpartition("/")
-    connection = _opened(places)
-    if connection is None:
-        raise _no_scale(sensor)
-    with closing(connection):
+    with telemetry_open(places) as connection:
         known = [each for each in telemetry.channels(connection) if each.device_uid == uid]
         channel = next((each for each in known if str(each.channel) == number), None)
         if channel is None:
@@ -245,10 +263,10 @@ def _noise_mg(found: telemetry.Following, shelf: Shelf) -> int:
 
 
 def _opened(places: Places) -> sqlite3.Connection | None:
-    """Open what the bridge stored; None where there is nothing, or nothing that can be read now."""
+    """Open what the bridge stored; None where there is nothing yet. Raises TelemetryUnreadable."""
     try:
         return telemetry.open_telemetry(places.telemetry_db)
-    except (FileNotFoundError, telemetry.TelemetryUnreadable):
+    except FileNotFoundError:
         return None
 
 

@@ -79,7 +79,7 @@ def _asked(
 def _zero_here(places: Places, market: sqlite3.Connection, act: Act, shelf: Shelf) -> str:
     found = next(each for each in ShelfScales(places, act).catch_up(market, clock.now()) if each.shelf == shelf)
     mark = load_mark(market, shelf)
-    if found.phase != QUIET or found.weight_mg is None or mark is None:
+    if found.word != QUIET or found.weight_mg is None or mark is None:
         raise Refused(
             "shelf.no_rest",
             N_("The scale of {shelf} does not rest."),

@@ -39,8 +39,8 @@ class ShelfWorker:
         try:
             scales = ShelfScales(self._places, self._submit)
             while not self._stop.wait(LOOK_EVERY_S):
-                self._beat("")
-                scales.catch_up(reader, clock.now())
+                problems = {each.problem for each in scales.read_all(reader, clock.now()) if each.problem}
+                self._beat(" ".join(sorted(problems)))
                 if clock.monotonic_s() >= expire_at_s:
                     expire_at_s = clock.monotonic_s() + EXPIRE_EVERY_S
                     if has_overdue_steps(reader, clock.now()):

@@ -12,7 +12,8 @@ from typing import Any
 
 from node.actions.shelves_kept import KeptStep, Suspicion, decided_steps, open_steps, suspicions
 from node.clock import Moment
-from node.cold.shelf_scales import ShelfNow, ShelfScales
+from node.cold.shelf_now import ShelfNow
+from node.cold.shelf_scales import ShelfScales
 from node.ledger import read
 from node.ledger.store import Transaction
 from node.places import Places

@@ -7,11 +7,12 @@ from datetime import datetime
 
 from node.actions.shelves_decided import Confirmed
 from node.actions.shelves_kept import CONFIRMED, DISMISSED, EXPIRED, KeptStep, Suspicion
-from node.cold.shelf_scales import ShelfNow
+from node.cold.shelf_now import GOOD, ShelfNow
 from node.domain.shelf import NOTHING, Candidate, count_by_weight
 from node.domain.shelf_steps import ALIKE, GAP, HALF_GONE, MOVING, NEGATIVE, QUIET, SATURATED, UNLIKELY, UNSTABLE
 from node.language import N_, _, decimal_mark, ngettext
 from node.text import safe_text
+from node.tui.text import age_text
 
 NAME_CELLS = 30
 HOUR_MS = 3_600_000
@@ -74,8 +75,20 @@ def time_text(at_ms: int | None) -> str:
     return "--:--" if at_ms is None else datetime.fromtimestamp(at_ms / 1000).strftime("%H:%M")
 
 
+def shelf_word(now: ShelfNow) -> str:
+    """Return the word that matters most about a shelf's scale."""
+    return _(PHASE_WORDS[now.word]) if now.word in PHASE_WORDS else now.word
+
+
 def count_text(now: ShelfNow, wall_ms: int) -> str:
     """Say how many units lie there by weight alone, with its interval; a cross-check, never a count."""
+    if now.problem:
+        return _("not read: {reason}").format(reason=safe_text(now.problem.rstrip("."), 80))
+    if now.fresh.age_s is None:
+        return _("no weight yet")
+    if now.fresh.quality != GOOD:
+        why = f" ({safe_text(now.fresh.reason, 20)})" if now.fresh.reason else ""
+        return _("no weight now, last heard {age} ago{why}").format(age=age_text(now.fresh.age_s), why=why)
     if now.weight_mg is None:
         return _("no weight yet")
     since_h = None if now.tared_ms is None else (wall_ms - now.tared_ms) / HOUR_MS

@@ -26,13 +26,13 @@ from node.tui.screens.base import TALL_HEIGHT, FactScreen
 from node.tui.shelf_queries import ShelfReader, ShelvesView
 from node.tui.shelf_words import (
     NAME_CELLS,
-    PHASE_WORDS,
     QUESTION,
     STATE_WORDS,
     candidates_text,
     confirmed_text,
     count_text,
     kg_text,
+    shelf_word,
     step_text,
     suspicion_text,
     time_text,
@@ -213,7 +213,7 @@ class ShelvesScreen(FactScreen):
             safe_text(
                 " "
                 + _("{phase} {shelf}: {count}, {how}").format(
-                    phase=_(PHASE_WORDS[each.phase]),
+                    phase=shelf_word(each),
                     shelf=safe_text(each.shelf.name, NAME_CELLS),
                     count=count_text(each, wall_ms),
                     how=_("books by itself") if each.shelf.is_trusted else _("asks"),

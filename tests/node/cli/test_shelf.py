@@ -67,6 +67,17 @@ def test_a_shelf_and_what_waits_on_it_are_lines_and_one_object(harbour: Places, 
     ]
 
 
+def test_a_scale_that_fell_silent_or_cannot_be_read_shows_no_weight(harbour: Places, scale: Scale) -> None:
+    lines(harbour, *SET)
+    weighed(scale, 12_000)
+    scale.conn.execute("update clock_sample set boottime_ms = boottime_ms - 600000, wall_us = wall_us - 600000000")
+    assert lines(harbour, "shelf")[0].startswith("MISSING Front: no weight now, last heard 9 min ago, asks")
+    (told,) = answer(harbour, "shelf")["shelves"]
+    assert (told["quality"], told["weight_mg"], told["count"]) == ("MISSING", None, None)
+    scale.conn.execute("pragma user_version = 99")
+    assert "not read: The temperature log was written by a newer Larder, asks" in lines(harbour, "shelf")[0]
+
+
 def test_one_step_is_confirmed_changed_or_dismissed_by_its_number(harbour: Places, scale: Scale) -> None:
     lines(harbour, *SET)
     weighed(scale, 12_000, 11_000, 10_000, 9_500)
