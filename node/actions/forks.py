@@ -13,7 +13,7 @@ from node.actions.checks import optional_words
 from node.errors import N_, Refused
 from node.ledger.append import Appender
 from node.ledger.block import body_of, read_frame
-from node.ledger.displaced import Displaced, say_again
+from node.ledger.displaced import Displaced, refers_to, say_again
 from node.ledger.events import ForkSeen, ForkSettled
 from node.ledger.forks import branches_of
 from node.ledger.read.forks import OPEN, UncountedBranch, frames_of, uncounted_branches
@@ -54,13 +54,20 @@ def take_over(tx: Transaction, *, who: int, tip: bytes) -> int:
             count=branch.facts,
             most=FACTS_TAKEN_MAX,
         )
-    hashes = next(one.hashes for one in branches_of(tx.connection, branch.stream)[1:] if one.tip == tip)
     events = [
         event
-        for frame in frames_of(tx.connection, branch.stream, hashes)
+        for frame in frames_of(tx.connection, branch.stream, branch.part)
         for event in body_of(read_frame(frame)).events
     ]
-    said = say_again(tx, [Displaced(branch.is_roster, events)])
+    first_seq = events[0].dot.seq
+    since = range(first_seq - branch.facts_settled, first_seq)
+    if any(refers_to(event.fact, branch.stream, since) for event in events):
+        raise Refused(
+            "fork.goes_on",
+            N_("These facts go on with others of this branch that were settled before, whose names are others' now."),
+            N_("Count what is on the shelves instead, and dismiss it with a reason."),
+        )
+    said = say_again(tx, [Displaced(branch.is_roster, events)], is_done_here=False)
     Appender(tx).append(ForkSettled(branch.stream, tip, 1, None), who)
     return said
 

@@ -15,6 +15,7 @@ from node.ledger.read.forks import DISMISSED, OPEN, TAKEN, UncountedBranch, unco
 
 # So many hex digits of a hash name a branch to a person.
 BRANCH_DIGITS = 12
+BRANCH_DIGITS_MIN = 4
 STATE_WORDS = {
     OPEN: N_("NOT COUNTED"),
     TAKEN: N_("taken over"),
@@ -109,7 +110,8 @@ def _settle(desk: Desk, name: str, reason: str | None) -> None:
 
 
 def _named(rows: list[UncountedBranch], name: str) -> UncountedBranch:
-    found = [row for row in rows if len(name) >= 4 and row.tip.hex().startswith(name.strip().lower())]
+    wanted = name.strip().lower()
+    found = [row for row in rows if len(wanted) >= BRANCH_DIGITS_MIN and row.tip.hex().startswith(wanted)]
     if len(found) != 1:
         raise Refused(
             "fork.unknown",

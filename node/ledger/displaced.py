@@ -63,24 +63,45 @@ def take_lost(connection: sqlite3.Connection, stream: bytes, lost: list[Event], 
     return Displaced(is_roster, [*lost, *(_event(stream, *row) for row in rows)])
 
 
-def say_again(tx: Transaction, displaced: list[Displaced]) -> int:
+def say_again(tx: Transaction, displaced: list[Displaced], *, is_done_here: bool = True) -> int:
     """Append displaced facts anew, with the names among them replaced; return how many. The tables must be made before.
 
-    Actions and label checks, which name events of this node, follow.
+    Actions and label checks, which name events of this node, follow; not where these facts were written in another file
+    (`is_done_here` false), since then the same names are those of other facts here.
     """
     names: dict[Dot, Dot] = {}
+    words: dict[str, str] = {}
     for one in sorted(displaced, key=lambda part: not part.is_roster):
         appender = None if one.is_roster else Appender(tx)
         for event in one.events:
             if isinstance(event.fact, StreamOpened | StreamOpenedUnbound):
                 continue
             if appender is None:
-                names[event.dot] = append_to_roster(tx, _renamed(event.fact, names), event.who).dot
+                names[event.dot] = append_to_roster(tx, _renamed(event.fact, names, words), event.who).dot
+                words[str(event.dot)] = str(names[event.dot])
             else:
+                # Before it is said: what makes an item names itself.
                 names[event.dot] = appender.next_dot
-                appender.append(_renamed(event.fact, names), event.who)
-    _rename_local(tx.connection, names)
+                words[str(event.dot)] = str(appender.next_dot)
+                appender.append(_renamed(event.fact, names, words), event.who)
+    if is_done_here:
+        _rename_local(tx.connection, names)
     return len(names)
+
+
+def refers_to(fact: Fact, stream: bytes, seqs: range) -> bool:
+    """Tell whether a fact names an event of a stream with one of these numbers."""
+    for field in fact.__struct_fields__:
+        value = getattr(fact, field)
+        dots = [value] if isinstance(value, Dot) else value if isinstance(value, list) else []
+        if any(isinstance(dot, Dot) and dot.stream == stream and dot.seq in seqs for dot in dots):
+            return True
+        if field in _NAMING_FIELDS:
+            paths = [value] if isinstance(value, str) else value
+            named = [word.removeprefix(f"{stream.hex()}:") for path in paths for word in path.split("/")]
+            if any(word.isdecimal() and int(word) in seqs for word in named):
+                return True
+    return False
 
 
 def _row(event: Event) -> tuple[int, int, int, int, int, bytes]:
@@ -92,9 +113,8 @@ def _event(stream: bytes, seq: int, type_id: int, version: int, hlc: int, who: i
     return Event(Dot(stream, seq), hlc, who, msgspec.msgpack.decode(fact, type=BY_NUMBER[type_id, version].value))
 
 
-def _renamed(fact: Fact, names: dict[Dot, Dot]) -> Fact:
-    """Return the fact with every name of an event that moved replaced by its new one."""
-    words = {str(old): str(new) for old, new in names.items()}
+def _renamed(fact: Fact, names: dict[Dot, Dot], words: dict[str, str]) -> Fact:
+    """Return the fact with every name of an event that moved replaced by its new one; `words` are the names as text."""
     changes: dict[str, Any] = {}
     for field in fact.__struct_fields__:
         value = getattr(fact, field)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,8 @@ def a_lying_disk(market: Market, copy: Path, root: Path) -> Market:
 def forked(root: Path, *, is_ours_counted: bool) -> tuple[Places, Places]:
     """The market whose log was written twice, and another one: the first received 1 kg, then forgot it, then 2 kg.
 
-    Which of the two counts is up to the hashes, so the second one is written until it is as wanted.
+    Which of the two counts is up to the hashes, so each is written until it is as wanted: the first one on the right
+    half of all hashes, that the second need not be tried for long.
     """
     with two_markets(root) as (first, other):
         pair(first, other)
@@ -41,13 +43,20 @@ def forked(root: Path, *, is_ours_counted: bool) -> tuple[Places, Places]:
         first.store.checkpoint_if_due(is_idle=True)
         copy = root / "copy.db"
         shutil.copy(first.places.market_db, copy)
-        a_received_lot(first.store, item, 1_000)
-        first.seal()
+        for attempt in range(40):
+            first = a_lying_disk(first, copy, root / f"first{attempt}")
+            a_received_lot(first.store, item, 1_000)
+            first.seal()
+            (last,) = first.store.reader.execute("SELECT hash FROM block ORDER BY rowid DESC LIMIT 1").fetchone()
+            first.store.close()
+            if (last[0] >= 0x80) == is_ours_counted:
+                break
+        frames = frames_in(first.places)
         for attempt in range(40):
             again = a_lying_disk(first, copy, root / f"again{attempt}")
             a_received_lot(again.store, item, 2_000)
             again.seal()
-            again.take(first.frames())
+            again.take(frames)
             is_counted = (2_000,) in again.store.reader.execute(
                 "SELECT on_hand_milli FROM lot JOIN block USING (stream)"
             ).fetchall() and not again.store.reader.execute("SELECT 1 FROM fork_settled").fetchall()
@@ -58,6 +67,12 @@ def forked(root: Path, *, is_ours_counted: bool) -> tuple[Places, Places]:
                 return again.places, other.places
             again.store.close()
     raise AssertionError("no hash on that side")
+
+
+def frames_in(places: Places) -> list[bytes]:
+    """Every block that counts here."""
+    with closing(open_market(places)) as store:
+        return [frame for (frame,) in store.reader.execute("SELECT frame FROM block ORDER BY rowid").fetchall()]
 
 
 def all_branches(market: Market) -> list[bytes]:
@@ -75,6 +90,13 @@ def test_a_market_that_has_no_forked_log_says_so(harbour: Places) -> None:
     assert refusal(harbour, "forks", "abcd1234", "--take")["error"] == "fork.unknown"
     assert refusal(harbour, "forks", "--take", code=2)["error"] == "usage"
     assert refusal(harbour, "forks", "abcd1234", code=2)["error"] == "usage"
+
+
+def test_blanks_name_no_branch_also_where_there_is_one_alone(tmp_path: Path) -> None:
+    ours, _other = forked(tmp_path, is_ours_counted=True)
+    for name in ("", "    ", "a  "):
+        assert refusal(ours, "forks", name, "--take")["error"] == "fork.unknown"
+    assert on_hand(ours) == [2_000]
 
 
 def test_facts_that_are_not_counted_are_listed_everywhere_and_taken_over_at_home(tmp_path: Path) -> None:
@@ -114,3 +136,12 @@ def test_what_staff_saw_saved_here_is_said_again_by_itself_where_the_other_branc
 @pytest.mark.parametrize("verb", [("forks",), ("peers",)])
 def test_a_list_of_forks_is_one_object_in_json(harbour: Places, verb: tuple[str, ...]) -> None:
     assert answer(harbour, *verb)["format"].startswith(f"larder-{verb[0]}/")
+
+
+def test_undo_takes_back_what_was_done_in_the_branch_that_counts_after_the_other_was_taken_over(tmp_path: Path) -> None:
+    ours, _other = forked(tmp_path, is_ours_counted=True)
+    (row,) = answer(ours, "forks")["branches"]
+    answer(ours, "forks", row["branch"], "--take")
+    # The last thing done on this computer was receiving 2 kg, under the name that 1 kg had in the other branch.
+    lines(ours, "undo")
+    assert on_hand(ours) == [1_000]

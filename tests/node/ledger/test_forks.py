@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from node.actions.forks import FORKS_NOTED_PER_MEMBER_MAX, note_forks
+from node.actions.forks import FORKS_NOTED_PER_MEMBER_MAX, dismiss, note_forks, take_over
+from node.domain.lots import Dot
 from node.domain.words import StreamPurpose
-from node.errors import LocalFault
+from node.errors import LocalFault, Refused
 from node.ledger import chain, forks
 from node.ledger.append import Appender
 from node.ledger.block import read_frame
@@ -22,6 +23,7 @@ from node.ledger.fork_exchange import frames_beyond, locator
 from node.ledger.forks import BRANCHES_PER_STREAM_MAX, branches_of, choose
 from node.ledger.heads import stream_states
 from node.ledger.partings import PARTINGS_PER_MEMBER_MAX, PARTINGS_WINDOW_MS, Partings
+from node.ledger.read.forks import FORKED_STREAMS_MAX, OPEN, TAKEN, uncounted_branches
 from node.ledger.read.members import members
 from node.ledger.receive import receive_blocks
 from node.ledger.store import Transaction
@@ -29,6 +31,7 @@ from tests.node.builders import a_moment
 from tests.node.ledger.authors import (
     BAKERY,
     DAIRY,
+    Author,
     Chain,
     a_lot_fact,
     a_roster,
@@ -40,6 +43,8 @@ from tests.node.ledger.authors import (
     take_until_still,
 )
 from tests.node.ledger.test_receive import retired
+
+AARDVARK = Author("Aardvark")
 
 
 def cloned(one: Chain) -> Chain:
@@ -365,6 +370,52 @@ def test_what_staff_saw_saved_counts_once_where_another_branch_of_ours_is_folded
         before = lots(tx)
         take(tx, frame)
         assert before == lots(tx)
+
+
+def test_facts_of_a_branch_that_goes_on_after_it_was_taken_over_are_not_said_again_twice() -> None:
+    with an_observer(BAKERY, b"bakery-1") as tx:
+        clone, frame = a_fork_of_ours(tx, are_theirs_lower=False)
+        take(tx, frame)
+        (branch,) = uncounted_branches(tx.connection)
+        assert take_over(tx, who=0, tip=branch.tip) == 1
+        before = lots(tx)
+        take(tx, clone.write(a_lot_fact(7_000), a_lot_fact(8_000)))
+        (branch,) = uncounted_branches(tx.connection)
+        assert (branch.state, branch.blocks, branch.facts) == (OPEN, 1, 2)
+        assert take_over(tx, who=0, tip=branch.tip) == 2
+        assert lots(tx) == sorted([*before, 7_000, 8_000])
+        assert [row.state for row in uncounted_branches(tx.connection)] == [TAKEN]
+
+
+def test_facts_about_what_was_taken_over_before_are_not_said_about_something_else() -> None:
+    with an_observer(BAKERY, b"bakery-1") as tx:
+        clone, frame = a_fork_of_ours(tx, are_theirs_lower=False)
+        lot = Dot(clone.stream, read_frame(frame).header.first_seq)
+        take(tx, frame)
+        take_over(tx, who=0, tip=hash_of(frame))
+        before = lots(tx)
+        # In the branch that counts the same name is another lot.
+        sale = clone.write(a_sale_fact(lot, 500))
+        take(tx, sale)
+        with pytest.raises(Refused) as refused:
+            take_over(tx, who=0, tip=hash_of(sale))
+        assert refused.value.error_id == "fork.goes_on"
+        assert lots(tx) == before
+        dismiss(tx, who=0, tip=hash_of(sale), reason="counted the shelf")
+        assert lots(tx) == before
+
+
+def test_our_own_branches_come_first_however_many_another_market_makes() -> None:
+    with an_observer(BAKERY, b"bakery-1") as tx:
+        _clone, frame = a_fork_of_ours(tx, are_theirs_lower=False)
+        take(tx, *a_roster(BAKERY, AARDVARK).frames, frame)
+        for number in range(FORKED_STREAMS_MAX):
+            one = Chain(AARDVARK, b"fork-%03d" % number)
+            one.write(a_lot_fact())
+            other = cloned(one)
+            take(tx, *one.frames, one.write(a_lot_fact()), other.write(a_lot_fact(2_000)))
+        rows = uncounted_branches(tx.connection)
+        assert (rows[0].is_ours, len(rows)) == (True, FORKED_STREAMS_MAX)
 
 
 def quantity_in(frame: bytes) -> int:
