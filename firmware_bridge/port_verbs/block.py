@@ -68,11 +68,13 @@ def append_block(path: Path, block: str) -> None:
 
 
 def _keep_owner(path: Path, fresh: Path) -> None:
-    """Give the new file the owner and mode of the old one, or the usual mode."""
+    """Give the new file the owner and mode of the old one, or the usual mode and the group of its folder."""
     try:
         status = path.stat()
     except FileNotFoundError:
         fresh.chmod(FILE_MODE)
+        if os.geteuid() == 0:  # root writes it, but the bridge has to read it
+            os.chown(fresh, -1, path.parent.stat().st_gid)
         return
     fresh.chmod(status.st_mode & 0o777)
     if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):

@@ -223,6 +223,14 @@ def test_a_label_is_never_given_twice_and_a_block_cannot_break_out_of_its_quotes
     assert free_uid(found, ()) == "scale-b-x"
 
 
+def test_new_settings_belong_to_the_group_of_their_folder_so_that_the_bridge_can_read_them(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        os.chown(tmp_path, -1, 4_242)
+    append_block(tmp_path / "larder.toml", block_text(Found("senml", "", 9_600), "/dev/a", "sl-1"))
+    status = (tmp_path / "larder.toml").stat()
+    assert (status.st_gid, status.st_mode & 0o777) == (tmp_path.stat().st_gid, 0o640)
+
+
 def test_settings_keep_their_mode_and_a_wrong_file_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "larder.toml"
     path.write_text("[bridge]", "utf-8")
