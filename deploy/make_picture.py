@@ -1,4 +1,4 @@
-"""Draw Home, Peers and Plan of small made markets as SVG pictures. Not a test: the goldens of the screen are text.
+"""Draw Home, Peers, Plan and Shelves of small made markets as SVG. Not a test: the goldens of the screen are text.
 
 The markets, their clock and their cold storage are made up and stand still, so a picture only changes with the screen.
 Peers and Plan use the markets of the goldens.
@@ -35,6 +35,7 @@ from tests.node.tui.driving import press, shows
 from tests.node.tui.kitchens import a_kitchen
 from tests.node.tui.neighbours import an_offer_to_us, neighbours, on_the_way_to_us
 from tests.node.tui.test_golden import on_plan
+from tests.node.tui.test_shelves import Shop, on_shelves
 
 FOLDER = Path(__file__).parent / "picture"
 TODAY = date(2026, 11, 22)
@@ -161,6 +162,11 @@ def a_place(
             on_the_way_to_us(both)
             an_offer_to_us(both, 4_000_000)
             yield both.us.places, a_moment, on_peers
+    elif name == "shelves":
+        with patch.object(clock, "now", a_moment):
+            shop = Shop(folder)
+            shop.weighed(12_000, 11_000, 11_200, 10_700, 11_200, 9_700)
+            yield shop.places, a_moment, on_shelves
     else:
         with patch.object(clock, "now", a_moment):
             yield a_kitchen(folder), a_moment, on_plan
@@ -173,7 +179,7 @@ def main() -> int:
     os.environ.pop("NO_COLOR", None)
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     target.mkdir(exist_ok=True)
-    for name in ("home", "peers", "plan"):
+    for name in ("home", "peers", "plan", "shelves"):
         with tempfile.TemporaryDirectory() as folder, a_place(name, Path(folder)) as (places, now, go):
             picture = asyncio.run(draw(places, now, go))
         (target / f"{name}.svg").write_text(picture, encoding="utf-8")

@@ -72,12 +72,12 @@ class ShelvesScreen(FactScreen):
         with Vertical():
             yield MarkedTable(
                 [
-                    Column(_("Step"), 6),
-                    Column(_("Shelf"), 13),
-                    Column(_("What"), 31),
+                    Column(_("Step"), 5),
+                    Column(_("Shelf"), 12),
+                    Column(_("What"), 29),
                     Column(_("Weight"), 11, drops=2),
                     Column(_("Time"), 6, drops=1),
-                    Column(_("State"), 10),
+                    Column(_("State"), 11),
                 ],
                 id="steps",
             )

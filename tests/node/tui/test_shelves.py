@@ -21,10 +21,10 @@ from tests.node.tui.driving import press, settled, shows, text_of, the_screen, u
 
 EXPECTED = """\
  quiet Front: 10.700 kg, by weight 21 +- 0, asks
-   Step  Shelf        What                           Weight     Time  State
- > 1     Front        taken 2 Milk 1 L               -1.000 kg  19:07 proposed
-   2     Front        no number of units fits well   +0.200 kg  19:07 QUESTION
-   3     Front        taken 1 Milk 1 L               -0.500 kg  19:07 proposed"""
+   Step Shelf       What                         Weight     Time  State
+ > 1    Front       taken 2 Milk 1 L             -1.000 kg  19:07 proposed
+   2    Front       no number of units fits well +0.200 kg  19:07 QUESTION
+   3    Front       taken 1 Milk 1 L             -0.500 kg  19:07 proposed"""
 
 
 class Shop:
@@ -80,6 +80,13 @@ async def test_what_a_scale_saw_is_listed_with_what_it_may_have_been(shop: Shop)
         await press(app, "down")
         await shows(app, "11.000 kg to 11.200 kg; likely:")
     assert shop.on_hand() == 34_000
+
+
+async def test_a_narrow_screen_still_says_what_and_how_it_stands(shop: Shop) -> None:
+    async with the_screen(shop.places, size=(60, 15)) as app:
+        await on_shelves(app)
+        assert " > 1    Front       taken 2 Milk 1 L             proposed\n" in text_of(app)
+        assert "no number of units fits well QUESTION\n" in text_of(app)
 
 
 async def test_one_key_confirms_and_z_takes_it_back(shop: Shop) -> None:
