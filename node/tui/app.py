@@ -12,7 +12,9 @@ import os
 import signal
 import sqlite3
 import sys
+import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from node import clock
@@ -35,6 +37,7 @@ SAVING_TICK_S = 0.1
 # The library takes these for 80x25, whatever they are, and then lays out for ever: it hears 24 from the system.
 TERMINALS_WITHOUT_SIZE = frozenset({"dumb", "unknown"})
 EXIT_OK, EXIT_REFUSED = 0, 1
+OUTPUT_THREAD = "textual-output"  # the library's name for the thread that writes to the terminal
 # Set by the demo alone: the file that asks it to begin the outage, or to end it.
 DEMO_CONTROL = "LARDER_DEMO_CONTROL"
 
@@ -203,9 +206,12 @@ def run(places: Places, *, who: int = 0) -> int:
     if os.environ.get("TERM") in TERMINALS_WITHOUT_SIZE:
         os.environ["TERM"] = "vt100"
     app = LarderApp(places, who=who)
+    hook_before = threading.excepthook
+    threading.excepthook = partial(_leave_without_terminal, app)
     try:
         app.run()
     finally:
+        threading.excepthook = hook_before
         unsaved = app.unsaved or app.writer.close()
         app.reader.close()
     for label in unsaved:
@@ -213,3 +219,15 @@ def run(places: Places, *, who: int = 0) -> int:
     for fault in app.faults:
         print(fault, file=sys.stderr)
     return EXIT_REFUSED if unsaved or app.return_code else EXIT_OK
+
+
+def _leave_without_terminal(app: LarderApp, ended: threading.ExceptHookArgs) -> None:
+    """End the process, all saved, once nothing can be written to the terminal any more: a connection that broke.
+
+    The library's output thread just ends then, and everything that draws waits for it for ever.
+    """
+    if ended.thread is None or ended.thread.name != OUTPUT_THREAD:
+        threading.__excepthook__(ended)
+        return
+    unsaved = app.writer.close()
+    os._exit(EXIT_REFUSED if unsaved else EXIT_OK)

@@ -22,7 +22,7 @@ from node.tui.app import EXIT_REFUSED, run
 from node.tui.status import Saving, status_row
 from tests.node.tui.builders import MILK, a_market, a_moment, moves
 from tests.node.tui.driving import press, scan, settled, shows, the_screen
-from tests.node.tui.terminal import Terminal
+from tests.node.tui.terminal import WAIT_S, Terminal
 from tests.node.tui.test_writer import the_lock_held_elsewhere, until
 
 
@@ -167,6 +167,22 @@ def test_every_terminal_starts_and_ends_with_ctrl_q(kind: str, tmp_path: Path) -
         terminal.wait_for(b"Scan a barcode")
         terminal.press(b"\x11")
         assert terminal.wait_for_end() == 0
+
+
+# Makes the pseudo terminal the one that the process belongs to, as a login does.
+OWN_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+def test_a_terminal_that_goes_away_leaves_no_screen_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OWN_TERMINAL, *a_command(a_market(tmp_path))]
+    with Terminal(command, surroundings()) as terminal:
+        terminal.wait_for(b"Scan a barcode")
+        terminal.wait_for_quiet()
+        os.close(terminal.master)  # as when a connection breaks
+        terminal.master = os.open(os.devnull, os.O_RDWR)
+        assert terminal.process.wait(WAIT_S) == 0
 
 
 def test_the_screen_loads_neither_paho_nor_serial_nor_sqlite_utils() -> None:
