@@ -21,7 +21,7 @@ from node.health import read_heartbeat
 from node.language import _, ngettext
 from node.ledger import read
 from node.ledger.names import node_id
-from node.ledger.read.forks import OPEN, uncounted_branches
+from node.ledger.read.forks import OPEN, UncountedBranch, uncounted_branches
 from node.ledger.read.members import our_retirement, the_one_named
 from node.ledger.read.peers import PeerRow, SeenBy, peers, seen_by
 from node.ledger.refusals import Refusal, refusals
@@ -30,6 +30,8 @@ from node.tui.text import age_text
 
 SYNC_REQUEST = "sync"
 POLL_S = 0.1
+# Branches that are not counted, in the list of markets; all of them are in `larder forks`.
+FORK_LINES_MAX = 5
 
 RETIRED = N_("RETIRED")
 NO_MEMBER = N_("NOT YET A MEMBER")
@@ -119,7 +121,7 @@ def peers_verb(desk: Desk) -> None:
     if seen.of:
         lines.append(_seen_line(seen))
     lines += [_refusal_line(row, rows) for row in refused]
-    lines += [fork_line(branch) for branch in uncounted if branch.state == OPEN]
+    lines += fork_lines(uncounted)
     if unknown:
         words = ngettext(
             "{count} fact from newer software is not understood",
@@ -232,6 +234,21 @@ def _refusal_line(row: Refusal, rows: Sequence[PeerRow]) -> str:
         row.count,
     )
     return words.format(count=row.count, reason=row.reason, who=who, when=when_text(row.last_ms, ClockQuality.TRUSTED))
+
+
+def fork_lines(uncounted: list[UncountedBranch]) -> list[str]:
+    """Return a line about each branch nobody settled yet, a few at most: any market can make hundreds of them."""
+    unsettled = [branch for branch in uncounted if branch.state == OPEN]
+    lines = [fork_line(branch) for branch in unsettled[:FORK_LINES_MAX]]
+    more = len(unsettled) - len(lines)
+    if more:
+        words = ngettext(
+            "{count} more branch is not counted; see: larder forks",
+            "{count} more branches are not counted; see: larder forks",
+            more,
+        )
+        lines.append(words.format(count=more))
+    return lines
 
 
 def _peer_answer(row: PeerRow, reason: str | None) -> PeerAnswer:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from node.actions.keeping import open_market
+from node.cli.peers import FORK_LINES_MAX, fork_lines
 from node.ledger.fork_exchange import frames_beyond
 from node.ledger.heads import stream_states
+from node.ledger.read.forks import uncounted_branches
 from node.places import Places
 from tests.node.builders import a_received_lot, an_item
 from tests.node.cli.verbs import answer, lines, refusal
@@ -145,3 +147,13 @@ def test_undo_takes_back_what_was_done_in_the_branch_that_counts_after_the_other
     # The last thing done on this computer was receiving 2 kg, under the name that 1 kg had in the other branch.
     lines(ours, "undo")
     assert on_hand(ours) == [1_000]
+
+
+def test_a_market_that_makes_branches_without_end_does_not_fill_the_list_of_markets(tmp_path: Path) -> None:
+    ours, _other = forked(tmp_path, is_ours_counted=True)
+    with closing(open_market(ours)) as store:
+        (branch,) = uncounted_branches(store.reader)
+    assert len(fork_lines([branch])) == 1
+    *shown, last = fork_lines([branch] * (FORK_LINES_MAX + 2))
+    assert len(shown) == FORK_LINES_MAX
+    assert last == "2 more branches are not counted; see: larder forks"
