@@ -104,6 +104,7 @@ def test_every_verb_that_appends_an_action_can_be_sent_again() -> None:
     assert again == {
         *("receive", "sell", "issue", "discard", "count", "undo", "par", "plan", "recipe add"),
         *("item rename", "item allergens", "hold lift", "hold back", "sensors calibrate", "sensors withdraw"),
+        *("shelf set", "shelf confirm", "shelf forget"),
         *(f"transfer {step}" for step in steps),
     }
 
@@ -113,7 +114,7 @@ def test_a_verb_that_is_not_in_the_table_cannot_be_loaded() -> None:
         load("nonsense")
 
 
-@pytest.mark.parametrize("verb", ["stock", "lots", "items", "history", "status", "cold"])
+@pytest.mark.parametrize("verb", ["stock", "lots", "items", "history", "status", "cold", "shelf"])
 def test_a_reading_verb_loads_nothing_heavy(harbour: Places, verb: str) -> None:
     arguments = [verb, "food/milk-whole"] if verb == "lots" else [verb]
     loaded = {name.split(".")[0] for name in modules_of("--data", str(harbour.root), *arguments)}
