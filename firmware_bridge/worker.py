@@ -36,6 +36,7 @@ from firmware_bridge.writer import Writer
 REFUSED_RETRY_MS = 10_000  # a refused port is closed and looked at again, so that a moved cable heals by itself
 REPLIES_MAX = 1_024  # replies of the writer that wait for this thread; more means that it is stuck in a write
 ASKS_MAX = 64  # requests that wait for this thread (DESIGN "The parts")
+READ_EACH_MS, READ_EACH_BYTES_MAX = 100, 30_000  # 3 Mbaud, the fastest line that is decoded (LINK section 10)
 SEQ_BYTES = 4  # what a tare answers: the first record number it applies to (LINK section 2)
 LINE_NATIVE = LineSettings()  # 115,200 8N1 (LINK section 2)
 
@@ -81,7 +82,9 @@ class Worker(threading.Thread):
         self._port: Port | None = None
         self._pending: Hello | None = None
         self._retry = threading.Event()
-        self._is_stopping = False
+        self._stopping = threading.Event()
+        self._read_since_ms = self._read_bytes = 0
+        self._could_take = True
         self._name: str | None = None
         self._last_error = ""
         self._refused_at_ms = 0
@@ -113,7 +116,7 @@ class Worker(threading.Thread):
 
     def stop(self) -> None:
         """Ask the thread to say what is committed, close its port and end."""
-        self._is_stopping = True
+        self._stopping.set()
         self._retry.set()
         port = self._port
         if port is not None:
@@ -142,7 +145,7 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """Open, serve, close, wait, again."""
         failures = 0
-        while not self._is_stopping:
+        while not self._stopping.is_set():
             self._retry.clear()
             try:
                 self._port = Port(self._path, baud=self._line.baud, parity=self._line.parity)
@@ -158,7 +161,7 @@ class Worker(threading.Thread):
                 self._last_error = str(lost)
             finally:
                 self._lose(self._port)
-            if not self._is_stopping:
+            if not self._stopping.is_set():
                 self._retry.wait(reopen_wait_ms(failures, self._random.random()) / 1000)
 
     def _serve(self, port: Port) -> None:
@@ -172,15 +175,26 @@ class Worker(threading.Thread):
             output = session.take_output()
             if output:
                 port.write(output)
-            if self._is_stopping:
+            if self._stopping.is_set():
                 return
             data = port.read(session.patience_ms(now_ms))
             now_ms = self._now_ms()
-            if data:
-                self._handle(session.receive(data, now_ms, may_take=self._writer.is_accepting))
+            may_take = self._writer.is_accepting
+            if data or (may_take and not self._could_take):  # what waited for the disk waits for no byte
+                self._could_take = may_take
+                self._handle(session.receive(data, now_ms, may_take=may_take))
+                self._hold_back(len(data), now_ms)
             self._handle(session.tick(now_ms))
             if session.state is State.REFUSED and now_ms - self._refused_at_ms >= REFUSED_RETRY_MS:
                 raise PortLost(self._last_error)
+
+    def _hold_back(self, count: int, now_ms: int) -> None:
+        """Leave in the line what comes faster than the fastest line: one port's flood is no load for the others."""
+        if now_ms - self._read_since_ms >= READ_EACH_MS:
+            self._read_since_ms, self._read_bytes = now_ms, 0
+        self._read_bytes += count
+        if self._read_bytes > READ_EACH_BYTES_MAX:
+            self._stopping.wait((self._read_since_ms + READ_EACH_MS - now_ms) / 1000)
 
     def _lose(self, port: Port) -> None:
         self._port = None

@@ -5,9 +5,11 @@ import errno
 import os
 import pty
 import random
+import select
 import sqlite3
 import termios
 import threading
+import time
 import tty
 from collections.abc import Iterator
 from pathlib import Path
@@ -222,6 +224,19 @@ def test_a_board_that_floods_without_a_delimiter_is_held_in_a_kilobyte(cable: Ca
     until(flood, what="a megabyte is sent")
     until(lambda: worker.status().frames_bad == {"oversize": 1}, what="it is one error")
     assert worker._session.receiver.held_bytes <= 1024
+
+
+def test_no_more_is_read_of_a_flood_than_the_fastest_line_carries(cable: Cable, worker: Worker) -> None:
+    wait_state(worker, State.PROBING)
+    os.set_blocking(cable.ours, False)
+    began_s, sent = time.monotonic(), 0
+    while (passed_s := time.monotonic() - began_s) < 1.0:
+        select.select([], [cable.ours], [], 0.05)
+        with contextlib.suppress(BlockingIOError):
+            sent += os.write(cable.ours, b"\xaa" * 1_000 + b"\0")
+    # A slow computer reads less, never more: what 3 Mbaud carry, a window more, and what lies in the terminal.
+    assert sent <= 300_000 * (passed_s + 0.2) + 64 * 1024
+    assert worker.status().frames_bad["oversize"] > 0
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
