@@ -211,7 +211,7 @@ class AdapterSession:
         if self._has_lost and may_take and now_ms - self._linked_at_ms >= SESSION_MS_MIN:
             self._has_lost = False
             self._move(Happening.SILENT)  # what is heard next begins a session, and the store writes the gap before it
-        if self.state is not State.REFUSED:
+        if data and self.state is not State.REFUSED:
             self.on_bytes(data, now_ms)
         return self._done(now_ms)
 

@@ -1,6 +1,7 @@
 """The real bridge with other people's hardware on its ports, all at once, over pseudo terminals."""
 
 import random
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,6 +134,25 @@ def test_what_a_gateway_said_before_its_cable_was_pulled_is_kept(shop: Shop) -> 
     until(lambda: shop.port_states().get("lines") == "absent", what="the port is gone")
     assert bridge.end()[0] == 0
     assert [value for _boot, _seq, _channel, value, _status in shop.stored()] == list(range(1_000, 9_000, 1_000))
+
+
+def test_what_waited_for_a_refusing_disk_is_kept_once_it_takes_again_without_another_word(shop: Shop) -> None:
+    settle(shop, SENML)
+    cable = Cable(shop.ports / "lines")
+    bridge = shop.bridge()
+    until(lambda: shop.port_states().get("lines") == "probing", what="the port is listened to")
+    cable.write(b'{"ch":"shed","v":1,"u":"Cel"}\n')
+    shop.wait_stored(1)
+    blocker = sqlite3.connect(shop.database, isolation_level=None, timeout=10)
+    blocker.execute("begin immediate")
+    cable.write(b'{"ch":"shed","v":2,"u":"Cel"}\n')
+    until(lambda: shop.heartbeat()["state"] == "disk_refuses", what="the disk refuses")
+    cable.write(b'{"ch":"shed","v":3,"u":"Cel"}\n')
+    until(lambda: shop.heartbeat()["ports"][0]["frames_good"] == 3, what="the third line was heard")
+    blocker.execute("rollback")
+    blocker.close()
+    shop.wait_stored(3)
+    assert bridge.end()[0] == 0
 
 
 def test_an_id_given_before_a_power_cut_is_never_given_again(shop: Shop) -> None:
