@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from node.actions.shelves import Shelf, shelves
-from node.clock import Moment
+from node.clock import ClockQuality, Moment
 from node.domain.shelf import Candidate
 from node.domain.shelf_steps import ScaleState, Step
 from node.domain.words import MoveKind
@@ -22,6 +22,8 @@ from node.ledger.store import Transaction
 
 OPEN, CONFIRMED, DISMISSED, EXPIRED = "open", "confirmed", "dismissed", "expired"
 EXPIRES_AFTER_MS = 24 * 60 * 60 * 1000  # nobody remembers yesterday's shelf: an engineering choice
+AGE_MS_NEVER = 2**62  # while the clock is not set nobody knows how old a step is
+NOTICED_MS_UNKNOWN = -1
 OPEN_PER_SHELF_MAX = 200  # beyond it the oldest expire
 DECIDED_MAX = 1_000  # beyond it the oldest are dropped; what was booked stays in the log
 TARE_HOLD_MS = 60_000  # a scale that is being tared is not read meanwhile
@@ -78,12 +80,20 @@ class TimedStep:
     at_ms: int | None
 
 
-def begin_mark(tx: Transaction, shelf: Shelf, place: tuple[int, int, int]) -> None:
-    """Begin to read a shelf's scale behind this place; a shelf that stays on its scale goes on where it was."""
-    row = tx.connection.execute("SELECT sensor FROM shelf_mark WHERE shelf = ?", (shelf.name,)).fetchone()
-    if row is not None and row[0] == shelf.sensor:
-        return
+def begin_mark(tx: Transaction, shelf: Shelf, place: tuple[int, int, int], *, before: Shelf | None = None) -> None:
+    """Begin to read a shelf's scale behind this place; `before` is the shelf as it was set until now.
+
+    With the same items on the same scale it goes on where it was; with other items what was weighed before must not be
+    judged by their weights, and only its zero stays.
+    """
     state = ScaleState(boot=place[0], seq=place[2])
+    if before is not None and before.sensor == shelf.sensor and load_mark(tx.connection, shelf) is not None:
+        if before.items != shelf.items:
+            tx.connection.execute(
+                "UPDATE shelf_mark SET place = ?, state = ? WHERE shelf = ?",
+                (msgspec.json.encode(place), msgspec.json.encode(state), shelf.name),
+            )
+        return
     tx.connection.execute(
         "INSERT OR REPLACE INTO shelf_mark (shelf, sensor, place, state, zero_mg) VALUES (?, ?, ?, ?, 0)",
         (shelf.name, shelf.sensor, msgspec.json.encode(place), msgspec.json.encode(state)),
@@ -176,7 +186,7 @@ def keep_steps(
                 step.after_mg,
                 step.reason,
                 msgspec.json.encode(step.candidates),
-                tx.moment.wall_ms,
+                _judged_ms(tx.moment),
             ),
         ).fetchone()
         new += [int(row[0])] if row is not None else []
@@ -187,12 +197,14 @@ def keep_steps(
 def expire_steps(tx: Transaction) -> int:
     """Turn steps that nobody decided about in a day, or that are too many, into suspicions; return how many."""
     now_ms = tx.moment.wall_ms
+    age_ms_max = EXPIRES_AFTER_MS if tx.moment.quality is not ClockQuality.NOT_SET else AGE_MS_NEVER
     # A clock that was set back or forth by years must not keep steps for ever: either way they are old.
     expired = tx.connection.execute(
-        "UPDATE shelf_step SET state = 'expired', decided_ms = ? WHERE state = 'open' AND (abs(? - noticed_ms) > ?"
+        "UPDATE shelf_step SET state = 'expired', decided_ms = ? WHERE state = 'open'"
+        " AND ((noticed_ms >= 0 AND abs(? - noticed_ms) > ?)"
         " OR id IN (SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY shelf ORDER BY id DESC) AS place"
         " FROM shelf_step WHERE state = 'open') WHERE place > ?))",
-        (now_ms, now_ms, EXPIRES_AFTER_MS, OPEN_PER_SHELF_MAX),
+        (now_ms, now_ms, age_ms_max, OPEN_PER_SHELF_MAX),
     ).rowcount
     tx.connection.execute(
         "DELETE FROM shelf_step WHERE state <> 'open' AND id <= (SELECT id FROM shelf_step WHERE state <> 'open'"
@@ -202,10 +214,16 @@ def expire_steps(tx: Transaction) -> int:
     return int(expired)
 
 
+def _judged_ms(moment: Moment) -> int:
+    return NOTICED_MS_UNKNOWN if moment.quality is ClockQuality.NOT_SET else moment.wall_ms
+
+
 def has_overdue_steps(connection: sqlite3.Connection, moment: Moment) -> bool:
     """Tell whether a step waits for longer than it may."""
+    if moment.quality is ClockQuality.NOT_SET:
+        return False
     row = connection.execute(
-        "SELECT 1 FROM shelf_step WHERE state = 'open' AND abs(? - noticed_ms) > ? LIMIT 1",
+        "SELECT 1 FROM shelf_step WHERE state = 'open' AND noticed_ms >= 0 AND abs(? - noticed_ms) > ? LIMIT 1",
         (moment.wall_ms, EXPIRES_AFTER_MS),
     ).fetchone()
     return row is not None

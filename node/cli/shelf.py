@@ -16,7 +16,7 @@ import click
 
 from node import clock
 from node.actions.ids import new_action_id
-from node.actions.shelves import Shelf, forget_shelf, parse_grams, set_shelf, shelf_named
+from node.actions.shelves import Shelf, forget_shelf, parse_grams, set_shelf, shelf_named, shelves
 from node.actions.shelves_decided import Confirmed, confirm_step, dismiss_step
 from node.actions.shelves_kept import (
     KeptStep,
@@ -151,10 +151,13 @@ def set_verb(
         known = [known_item(market.reader, text).item_id for text in items]
         on_it = tuple(ShelfItem(*each) for each in zip(known, unit_mg, spread_mg, strict=True))
 
+        _catch_up(desk, market)  # by the weights that held until now
+
         def work(tx: Transaction, who: int) -> Shelf:
+            before = {each.name.lower(): each for each in shelves(tx.connection)}
             made = set_shelf(tx, action_id=action_id, who=who, name=shelf, sensor=sensor, items=on_it, is_trusted=trust)
             made = shelf_named(tx.connection, made.name)
-            begin_mark(tx, made, start)
+            begin_mark(tx, made, start, before=before.get(made.name.lower()))
             return made
 
         made = market.act("shelf", work)

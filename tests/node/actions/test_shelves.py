@@ -28,10 +28,12 @@ from node.actions.shelves_kept import (
     end_tare,
     expire_steps,
     find_step,
+    has_overdue_steps,
     hold_for_tare,
     open_steps,
     suspicions,
 )
+from node.clock import ClockQuality
 from node.cold import shelf_scales
 from node.cold.shelf_scales import ShelfScales
 from node.domain.calibration import Correction
@@ -212,8 +214,14 @@ def test_a_trusted_shelf_waits_for_a_person_where_the_books_have_less(shop: Shop
 
 def test_steps_that_nobody_decides_become_suspicions_until_the_item_is_counted(shop: Shop) -> None:
     a_shelf(shop.store, shop.places, (shop.milk, 500))
-    shop.take(12_000, 11_000, 10_500)
-    later = replace(clock.now(), wall_ms=clock.now().wall_ms + EXPIRES_AFTER_MS + 1)
+    known = replace(clock.now(), quality=ClockQuality.TRUSTED)
+    with patch.object(clock, "now", lambda: known):
+        shop.take(12_000, 11_000, 10_500)
+    later = replace(known, wall_ms=known.wall_ms + EXPIRES_AFTER_MS + 1)
+    with patch.object(clock, "now", lambda: replace(later, quality=ClockQuality.NOT_SET)):
+        assert not has_overdue_steps(shop.store.reader, clock.now())
+        assert shop.store.act("expire", expire_steps) == 0
+    assert has_overdue_steps(shop.store.reader, later)
     with patch.object(clock, "now", lambda: later):
         assert shop.store.act("expire", expire_steps) == 2
     assert shop.steps() == [] and shop.on_hand() == 24_000
@@ -226,6 +234,33 @@ def test_steps_that_nobody_decides_become_suspicions_until_the_item_is_counted(s
             lambda tx: count(tx, action_id=new_action_id(), who=0, lot_id=lot.lot_id, counted_milli=23_000),
         )
     assert suspicions(shop.store.reader) == []
+
+
+def test_steps_noticed_before_the_clock_was_set_do_not_expire_by_its_setting(shop: Shop) -> None:
+    a_shelf(shop.store, shop.places, (shop.milk, 500))
+    unset = replace(clock.now(), quality=ClockQuality.NOT_SET, wall_ms=1_000)
+    with patch.object(clock, "now", lambda: unset):
+        shop.take(12_000, 11_000)
+    with patch.object(clock, "now", lambda: replace(unset, quality=ClockQuality.TRUSTED, wall_ms=2_000_000_000_000)):
+        assert shop.store.act("expire", expire_steps) == 0
+    assert shop.steps() == [("open", -2, "")]
+
+
+def test_other_items_on_a_shelf_do_not_judge_what_was_weighed_before(shop: Shop) -> None:
+    before = a_shelf(shop.store, shop.places, (shop.milk, 500))
+    shop.scale.stands(12_000, 4)
+    shop.take(12_100)
+    tea = an_item(shop.store, "Tea", "04006381333948")
+    after = replace(before, items=(ShelfItem(tea.item_id, 50_000, 1_000),))
+    start = shelf_scales.start_of(shop.places, SENSOR)
+
+    def changed(tx: Transaction) -> None:
+        shelves.set_shelf(tx, action_id=new_action_id(), who=0, name=after.name, sensor=after.sensor, items=after.items)
+        begin_mark(tx, after, start, before=before)
+
+    shop.store.act("change", changed)
+    shop.take(12_100, 12_000)
+    assert shop.steps() == [("open", 1, "unlikely"), ("open", -2, "")]
 
 
 def test_more_steps_than_fit_expire_the_oldest(shop: Shop) -> None:
