@@ -191,7 +191,9 @@ def _channel(
     quality, value_milli = "MISSING", None
     if reading is not None:
         value_milli = calibrated.value_milli(sensor, reading)
-        sample = Sample(reading.age_ms or 0, value_milli, reading.quality == telemetry.GOOD)
+        # Of an event without a heartbeat nobody knows when the next one comes: it is as good as on its day.
+        is_lasting = channel.is_event and channel.period_ms == 0
+        sample = Sample(0 if is_lasting else reading.age_ms or 0, value_milli, reading.quality == telemetry.GOOD)
         # An age that nobody knows is no young one.
         is_dated = reading.age_ms is not None
         quality = quality_of(sample if is_dated else None, channel.period_ms or PERIOD_MS_UNKNOWN)

@@ -192,7 +192,7 @@ class MySensorsSession(AdapterSession):
                 self.say(internal(message.node, TIME, str(now.wall_us // 1_000_000)))
         elif message.type == BATTERY:
             milli = int(message.number()) * 1000
-            channel = ChannelFacts(f"{message.node} {BATTERY_WORD}", Kind.OTHER, "%EL", lo=0, hi=100_000)
+            channel = ChannelFacts(f"{message.node} {BATTERY_WORD}", Kind.OTHER, "%EL", lo=0, hi=100_000, is_event=True)
             self.book(channel, milli, now_ms)
         elif message.type in (LOG_MESSAGE, SKETCH_NAME, SKETCH_VERSION) and message.payload:
             self.note(f"mysensors: node {message.node}: {message.payload}", now_ms)

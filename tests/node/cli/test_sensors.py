@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,13 @@ def test_each_channel_says_its_quality_first_and_those_that_need_a_person_come_f
         f"  SUSPECT probe-1 last 85.0C, reason: power_on, 3 s old, never calibrated, sensor {UID}/1",
         f"  GOOD probe-0 3.9C, 3 s old, never calibrated, sensor {UID}/0",
     ]
+
+
+def test_an_event_that_nobody_promised_again_does_not_grow_old(harbour: Places) -> None:
+    with closing(sqlite3.connect(harbour.telemetry_db)) as store, store:
+        store.execute("update channel set flags = flags | 1, period_ds = 0 where channel = 2")
+    bridge_says(harbour, ports=[a_port()])
+    assert f"  GOOD probe-2 5.0C, 1 min old, never calibrated, sensor {UID}/2" in lines(harbour, "sensors")
 
 
 def test_with_the_bridge_away_what_is_stored_is_shown_and_the_ports_are_not_known(harbour: Places) -> None:
