@@ -251,7 +251,7 @@ def test_a_tare_asks_first_and_a_restless_scale_has_no_zero_here(harbour: Places
 
 def test_a_confirmation_killed_anywhere_books_once(harbour: Places, scale: Scale) -> None:
     lines(harbour, *SET)
-    killed_after_s = [0.25, 0.35, 0.45, 0.6]
+    killed_after_s = [0.25, 0.4, 0.55]
     weighed(scale, 12_000, *(12_000 - 500 * (n + 1) for n in range(len(killed_after_s))))
     lines(harbour, "shelf")
     for number, after_s in enumerate(killed_after_s, 1):

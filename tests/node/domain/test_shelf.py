@@ -52,8 +52,7 @@ def standing(*parts: tuple[int, float], boot: int = 1) -> list[Weight]:
     return found
 
 
-@pytest.mark.parametrize(("unit_g", "spread_g", "absolute_wrong_min"), [(50, 1, 0.5), (200, 2, 0.2)])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("seed", "unit_g", "spread_g", "absolute_wrong_min"), [(1, 50, 1, 0.5), (2, 200, 2, 0.2)])
 def test_a_day_counted_by_steps_ends_right_where_the_divided_weight_is_wrong(
     seed: int, unit_g: int, spread_g: int, absolute_wrong_min: float
 ) -> None:
@@ -87,7 +86,7 @@ def test_drift_alone_proposes_nothing_in_a_day() -> None:
     assert steps == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(units=st.integers(-20, 20).filter(bool), off_g=st.floats(-0.2, 0.2))
 def test_whole_units_within_their_spread_are_clear(units: int, off_g: float) -> None:
     judged = weigh_up(units * MILK.unit_mg + round(off_g * 1000), [MILK], NOISE_MG)
@@ -108,7 +107,7 @@ def test_a_spread_as_wide_as_a_third_of_a_unit_leaves_the_number_open() -> None:
     assert judged.candidates[0].units == -5
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(change_mg=st.integers(-5_000_000, 5_000_000), noise_mg=st.integers(1, 100_000))
 def test_probabilities_are_parts_of_one_and_ordered(change_mg: int, noise_mg: int) -> None:
     found = [each.probability_milli for each in weigh_up(change_mg, [MILK, TEA], noise_mg).candidates]
