@@ -4,8 +4,10 @@ Not the ways to do that: they are functions beside the tests that run them small
 without one this part of the benchmark ends with that reason.
 """
 
+import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +18,8 @@ from tests.firmware_bridge.weighing import bridge_load
 
 RECORDS, KILLS = 10_000, 12
 RECORDS_QUICK, KILLS_QUICK = 2_000, 4
-GOODPUT_S, GOODPUT_QUICK_S = 20.0, 8.0
+# Frames of 29 come through so rarely that ten seconds of them gave anything from 58 to 152 records a second.
+GOODPUT_S, GOODPUT_SEEDS, GOODPUT_QUICK_SEEDS = 20.0, (1, 2, 3, 4), (1, 2)
 UNPLUGS, UNPLUGS_QUICK = 200, 40
 LOAD_S, LOAD_QUICK_S = 60.0, 15.0
 CPU_PERCENT, RSS_MB, REPLUG_S = 3.0, 35.0, 1.5
@@ -27,7 +30,7 @@ def running_figures(*, is_quick: bool) -> list[Figure]:
     return [
         *_load(LOAD_QUICK_S if is_quick else LOAD_S),
         *_unplugs(UNPLUGS_QUICK if is_quick else UNPLUGS),
-        *_goodput(GOODPUT_QUICK_S if is_quick else GOODPUT_S),
+        *_goodput(GOODPUT_QUICK_SEEDS if is_quick else GOODPUT_SEEDS),
         *_chaos(RECORDS_QUICK if is_quick else RECORDS, KILLS_QUICK if is_quick else KILLS),
     ]
 
@@ -43,12 +46,20 @@ def _chaos(records: int, kills: int) -> list[Figure]:
     ]
 
 
-def _goodput(seconds: float) -> list[Figure]:
-    with _folder() as folder:
-        ours_per_s = goodput(folder, seconds=seconds)
-    with _folder() as folder:
-        fixed_per_s = goodput(folder, seconds=seconds, is_fixed=True)
-    return [Figure("noisy_goodput", ours_per_s, "records/s", "fixed frames of 29 records", fixed_per_s)]
+def _goodput(seeds: Sequence[int]) -> list[Figure]:
+    """Let both kinds of frames run beside each other: they wait for a slow line, not for the processor."""
+    with ThreadPoolExecutor(2) as pool:
+        ours = pool.submit(_goodput_mean, seeds, is_fixed=False)
+        fixed = pool.submit(_goodput_mean, seeds, is_fixed=True)
+        return [Figure("noisy_goodput", ours.result(), "records/s", "fixed frames of 29 records", fixed.result())]
+
+
+def _goodput_mean(seeds: Sequence[int], *, is_fixed: bool) -> float:
+    found = []
+    for seed in seeds:
+        with _folder() as folder:
+            found.append(goodput(folder, seconds=GOODPUT_S, is_fixed=is_fixed, seed=seed))
+    return statistics.mean(found)
 
 
 def _unplugs(times: int) -> list[Figure]:
