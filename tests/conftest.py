@@ -28,6 +28,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the demo, then the other slow tests: begun last, one of them would keep a single worker for minutes."""
+    items.sort(key=lambda item: (item.path.name != "test_demo.py", item.get_closest_marker("slow") is None))
+
+
 @pytest.fixture(autouse=True)
 def _only_this_computer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail a test that connects to anything but loopback or a local socket."""
