@@ -22,8 +22,8 @@ EXIT_GOOD, EXIT_CHECK_FAILED, EXIT_REQUIREMENT_MISSING = 0, 1, 3
 ROOT = Path(__file__).resolve().parent.parent
 # Python without the ending: the linter only finds them when they are named.
 SCRIPTS_WITHOUT_SUFFIX = ("deploy/make-starter",)
-# The smallest computer this is checked on has two cores. Tests with real processes mostly wait, so twice as many workers
-# as cores keep both busy; a worker that has nothing left takes from another, since the longest test takes minutes.
+# The smallest computer this is checked on has two cores. Tests with real processes mostly wait, so twice as many
+# workers as cores keep both busy; one that has nothing left takes from another, since the longest test takes minutes.
 WORKERS, SHARING = 4, "worksteal"
 
 

@@ -29,7 +29,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the demo, then the other slow tests: begun last, one of them would keep a single worker for minutes."""
+    """Begin with the demo, then the other slow tests: begun last, one of them would keep one worker for minutes."""
     items.sort(key=lambda item: (item.path.name != "test_demo.py", item.get_closest_marker("slow") is None))
 
 
