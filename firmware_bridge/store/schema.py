@@ -139,6 +139,8 @@ def _make_facts(database: "Database") -> None:
 def _make_second(database: "Database") -> None:
     """Make version 2: other protocols, thinning, dated settings, answers, boards as clocks, damage by port."""
     database.execute("alter table device add column protocol text not null default 'll1'")
+    # How many records the board's ring holds; 0 until it said so, and for hardware without one.
+    database.execute("alter table device add column ring_records integer not null default 0")
     database.execute(THINNED_SQL)
     # Windows are found by halving the key (seeking.py). This index was never asked, cost a third of the file and most
     # of what thinning wrote.

@@ -127,8 +127,8 @@ class Store:
                 conn.execute(_INSERT_DEVICE, first)
             heard = (last_now_ms, now.boottime_ms, now.host_boot_id)
             conn.execute(_UPSERT_BOOT, (boot.boot, board.device, boot.number, boot.reset_cause, *heard))
-            facts = (hello.firmware, epoch, boot.boot, hello.dropped_total, port, protocol, board.device)
-            conn.execute(_UPDATE_DEVICE, facts)
+            facts = (hello.firmware, epoch, boot.boot, hello.dropped_total, port, protocol)
+            conn.execute(_UPDATE_DEVICE, (*facts, hello.ring_records, board.device))
             _write_mark(conn, boot.boot, agreed.next_seq)
             if gap is not None:
                 conn.execute(_INSERT_GAP, self._gap_values(board.device, board.current, gap, now))
@@ -338,8 +338,8 @@ _INSERT_DEVICE = (
     " values (?, ?, ?, 0, ?, 0, ?, ?, ?)"
 )
 _UPDATE_DEVICE = (
-    "update device set firmware = ?, epoch = ?, current_boot = ?, dropped_total = ?, port = ?, protocol = ?"
-    " where device = ?"
+    "update device set firmware = ?, epoch = ?, current_boot = ?, dropped_total = ?, port = ?, protocol = ?,"
+    " ring_records = ? where device = ?"
 )
 _UPSERT_BOOT = (
     "insert into boot (boot, device, number, reset_cause, last_now_ms, last_boottime_ms, last_host_boot_id)"

@@ -71,6 +71,7 @@ class DeviceAnswer(msgspec.Struct, frozen=True, kw_only=True):
     clock: str
     gap_count: int
     restart_count: int
+    ring_used: int
     ring_records: int
     dropped_total: int
     conflicts: int
@@ -170,7 +171,8 @@ def _device(device: SensorDevice) -> DeviceAnswer:
         clock=stored.time_quality,
         gap_count=stored.gap_count,
         restart_count=stored.reboot_count,
-        ring_records=stored.ring_used,
+        ring_used=stored.ring_used,
+        ring_records=stored.ring_records,
         dropped_total=stored.dropped_total,
         conflicts=stored.conflicts,
         board_bad_frames=stored.bad_frames,

@@ -202,7 +202,9 @@ def _stored_parts(device: SensorDevice) -> list[str]:
     starts = ngettext("{count} restart", "{count} restarts", stored.reboot_count).format(count=stored.reboot_count)
     parts = [gaps, starts]
     if stored.protocol == "ll1":
-        parts.append(_("ring {count}").format(count=stored.ring_used))
+        # A board that has not been linked since this was asked has not said how large its ring is.
+        ring = _("ring {count} of {size}") if stored.ring_records else _("ring {count}")
+        parts.append(ring.format(count=stored.ring_used, size=stored.ring_records))
     parts.append(_("clock {quality}").format(quality=_(CLOCK_WORDS.get(stored.time_quality, "unknown"))))
     if stored.dropped_total:
         parts.append(_("{count} records lost on the board").format(count=stored.dropped_total))

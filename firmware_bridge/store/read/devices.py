@@ -25,7 +25,8 @@ def devices(conn: sqlite3.Connection, now: HostNow) -> list[Device]:
             "select d.device, d.uid, d.protocol, d.port, d.firmware, d.first_seen_us, d.dropped_total, d.conflicts,"
             " d.current_boot, (select count(*) from gap where gap.device = d.device),"
             " (select count(*) - 1 from boot where boot.device = d.device),"
-            " coalesce(s.ring_used, 0), coalesce(s.rx_crc_err, 0), coalesce(s.retx, 0), coalesce(s.vcc_mv, 0)"
+            " d.ring_records, coalesce(s.ring_used, 0), coalesce(s.rx_crc_err, 0), coalesce(s.retx, 0),"
+            " coalesce(s.vcc_mv, 0)"
             " from device d left join link_stat s on s.device = d.device order by d.device limit ?",
             (DEVICES_MAX,),
         ).fetchall()
@@ -56,7 +57,7 @@ def _read(
         )
         heard_ms = conn.execute(sql, (boot, boot)).fetchone()[0]
         quality = names.clock_map(boot).utc_us(0)[1]
-    ring_used, bad_frames, resent, supply_milli_v = counters
+    ring_records, ring_used, bad_frames, resent, supply_milli_v = counters
     return Device(
         uid=str(uid),
         protocol=str(protocol),
@@ -71,6 +72,7 @@ def _read(
         gap_count=gaps,
         reboot_count=max(0, reboots),
         ring_used=ring_used,
+        ring_records=ring_records,
         bad_frames=bad_frames,
         resent=resent,
         supply_milli_v=supply_milli_v,

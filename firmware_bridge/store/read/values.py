@@ -149,6 +149,7 @@ class Device:
 
     age_ms: since it was surely heard last, None while nobody knows. time_quality: of its newest boot. gap_count,
     reboot_count: ever. dropped_total: records the board lost outright; conflicts: two devices with one uid.
+    ring_used of ring_records: how full the board was when it last said so; 0 of 0 for hardware without a ring.
     """
 
     uid: str
@@ -164,6 +165,7 @@ class Device:
     gap_count: int
     reboot_count: int
     ring_used: int
+    ring_records: int
     bad_frames: int
     resent: int
     supply_milli_v: int

@@ -181,6 +181,7 @@ def test_a_device_says_what_is_known_of_it(path: Path) -> None:
     assert [channel.name for channel in device.channels] == ["fridge-1"]
     assert (device.age_ms, device.time_quality) == (10_000, "estimated")
     assert (device.gap_count, device.reboot_count) == (1, 1)
+    assert (device.ring_used, device.ring_records) == (4, 256)
     assert (device.ring_used, device.bad_frames, device.resent, device.supply_milli_v) == (4, 1, 2, 5)
     assert read.error_counts(conn) == [] and read.settings(conn) == []
     conn.close()

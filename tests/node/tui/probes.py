@@ -38,6 +38,7 @@ def probes(folder: Path) -> Places:
         f" values (2, 2, 1, 1, 0, 0, '{host}');"
         "insert into channel (device, channel, from_boot, from_seq, kind, exp10, flags, lo, hi, period_ds, noise, unit,"
         " name) values (2, 0, 2, 0, 2, -1, 0, 0, 1000, 100, 0, '%RH', 'humidity');"
+        "update device set ring_records = 256 where device = 1;"
         f"insert into clock_sample values (2, 0, '{host}', 0, {STARTED_MS * 1000}, 1, 0);"
         "insert into gap (device, cause, noticed_us) values (1, 'power', 1);"
         f"insert into error_count values ('/dev/serial/by-id/usb-board', 'crc', 12, {NOW_MS * 1000});"
