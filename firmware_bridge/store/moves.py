@@ -8,6 +8,7 @@ import sqlite3
 from operator import itemgetter
 
 from firmware_bridge.store.clock_map import TIME_QUALITIES, TRUSTED, ClockMap, ClockSample
+from firmware_bridge.store.transaction import in_one_transaction
 
 ROWS_PER_TRANSACTION = 500  # LINK section 8
 EACH_MS = 3_600_000  # once an hour and at start (LINK section 8)
@@ -46,8 +47,7 @@ def move_some(conn: sqlite3.Connection) -> int:
         dated.append((*record, utc_us, TIME_QUALITIES.index(quality)))
     dated.sort(key=itemgetter(0, 1, 2))
     moved = [(row[0],) for row in rows]
-    conn.execute("begin immediate")
-    try:
+    with in_one_transaction(conn):
         before = conn.total_changes
         conn.executemany(
             f"insert into reading ({_COLUMNS}, utc_us, time_quality) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -62,11 +62,6 @@ def move_some(conn: sqlite3.Connection) -> int:
             {boot: seq + 1 for _, _, boot, seq, *_ in rows}.items(),
         )
         conn.executemany("delete from stage where stage = ?", moved)
-        conn.execute("commit")
-    except BaseException:
-        if conn.in_transaction:
-            conn.execute("rollback")
-        raise
     return len(rows)
 
 
@@ -82,17 +77,11 @@ def date_some(conn: sqlite3.Connection) -> int:
         if not rows:
             continue
         clock_map = load_map(conn, boot)
-        conn.execute("begin immediate")
-        try:
+        with in_one_transaction(conn):
             conn.executemany(
                 "update reading set utc_us = ?, time_quality = ? where device = ? and boot = ? and seq = ?",
                 [(clock_map.utc_us(dev_ms)[0], trusted, device, boot, seq) for device, seq, dev_ms in rows],
             )
-            conn.execute("commit")
-        except BaseException:
-            if conn.in_transaction:
-                conn.execute("rollback")
-            raise
         return len(rows)
     return 0
 

@@ -8,8 +8,7 @@ Every method may raise sqlite3.Error; what was waiting then still waits and the 
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from firmware_bridge.store.quality import (
     to_milli,
 )
 from firmware_bridge.store.recall import Remembered, past_of, recall
+from firmware_bridge.store.transaction import in_one_transaction
 
 DEVICES_MAX = 64  # boards one bridge keeps apart (LINK section 4)
 BOOT_ROW_STEP = 256  # leaves room for the boots before one that are met only through their records
@@ -120,7 +120,7 @@ class Store:
                 self._boot_rows + BOOT_ROW_STEP, number, agreed.next_seq, hello.now_ms, 0, "", hello.reset_cause
             )
         last_now_ms = boot.uptime_ms(hello.now_ms, now)
-        with self._transaction() as conn:
+        with in_one_transaction(self.conn) as conn:
             if met is None:
                 facts_at_first = (hello.firmware, hello.dropped_total, port, now.wall_us)
                 first = (board.device, uid_text(hello.uid), *facts_at_first, protocol)
@@ -243,7 +243,7 @@ class Store:
     def commit(self) -> dict[bytes, int]:
         """Make all that waits durable. Returns by uid the number before which everything is committed."""
         if self.has_waiting:
-            with self._transaction() as conn:
+            with in_one_transaction(self.conn) as conn:
                 conn.executemany(_INSERT_STAGE, self._rows)
                 for boot, next_seq in self._marks.items():
                     _write_mark(conn, boot, next_seq)
@@ -269,18 +269,6 @@ class Store:
             self.checkpoint()
         finally:
             self.conn.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        conn = self.conn
-        conn.execute("begin immediate")
-        try:
-            yield conn
-            conn.execute("commit")
-        except BaseException:
-            if conn.in_transaction:
-                conn.execute("rollback")
-            raise
 
     def _earlier_boot(self, board: Board, arrived: RecordsArrived, now: HostNow) -> Boot:
         number = board.epoch * BOOT_NUMBERS + arrived.boot

@@ -14,6 +14,7 @@ from firmware_bridge.store.buckets import BUCKET_S, COLUMNS, Bucket, bucket_of, 
 from firmware_bridge.store.keep import Keep
 from firmware_bridge.store.protection import STATUS_FAULT, Bounds, Row, Versions, that_stay, version_of
 from firmware_bridge.store.quality import QUALITY_FAULT, QUALITY_UNJUDGED, judge
+from firmware_bridge.store.transaction import in_one_transaction
 
 ROWS_PER_STEP = 500  # LINK section 8
 THINNED_BEFORE_SEALING = "thinned_before_sealing"
@@ -49,19 +50,13 @@ def thin_raw(conn: sqlite3.Connection, place: BootPlace, frontier_ms: int, rules
     going = [row for row in rows if row[0] not in stay]
     next_seq = rows[-1][0] + 1
     marks = (place.boot, max(raw_seq, next_seq), next_seq if rules.is_pressed else pressed_seq)
-    conn.execute("begin immediate")
-    try:
+    with in_one_transaction(conn):
         put(conn, (_bucket(place, row, rules.versions) for row in going))
         sql = "delete from reading where device = ? and boot = ? and seq = ?"
         conn.executemany(sql, [(place.device, place.boot, row[0]) for row in going])
         conn.execute("insert or replace into thin_mark (boot, raw_seq, pressed_seq) values (?, ?, ?)", marks)
         if rules.is_pressed and rules.keep.is_sealing:
             _confess(conn, place, [row[0] for row in going], rules.keep, now)
-        conn.execute("commit")
-    except BaseException:
-        if conn.in_transaction:
-            conn.execute("rollback")
-        raise
     return len(rows)
 
 
@@ -81,19 +76,13 @@ def widen(
     ).fetchall()
     if not rows:
         return 0
-    conn.execute("begin immediate")
-    try:
+    with in_one_transaction(conn):
         put(conn, (Bucket(*row).widened(longer_s) for row in rows))
         conn.executemany(
             "delete from thinned where device = ? and boot = ? and channel = ? and period_s = ? and start_ms = ?"
             " and quality = ? and reason = ? and version = ?",
             [row[:8] for row in rows],
         )
-        conn.execute("commit")
-    except BaseException:
-        if conn.in_transaction:
-            conn.execute("rollback")
-        raise
     return len(rows)
 
 

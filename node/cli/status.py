@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
 
 import click
 import msgspec
@@ -26,6 +25,7 @@ from node.health import Heartbeat, read_heartbeat
 from node.language import _, ngettext
 from node.ledger import read
 from node.ledger.read import ExpiringLot
+from node.text import local_time_text
 from node.tui.sentences import date_text, lot_name, quantity_text
 from node.tui.shelf_words import waiting_text
 from node.tui.text import age_text
@@ -190,7 +190,7 @@ def _lines(facts: _Facts) -> list[str]:
 
 
 def _board_clock_line(said: BoardClock) -> str:
-    about = datetime.fromtimestamp(said.wall_ms / 1000).strftime("%Y-%m-%d %H:%M")
+    about = local_time_text(said.wall_ms, "%Y-%m-%d %H:%M")
     template = ngettext(
         "about {about} by the sensor board, give or take {count} second",
         "about {about} by the sensor board, give or take {count} seconds",

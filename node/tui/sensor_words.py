@@ -18,7 +18,7 @@ from node.errors import N_
 from node.language import _, decimal_mark, ngettext
 from node.ledger.calibrations import SAID_BY_A_PERSON, CalibrationValue
 from node.ledger.read.calibrations import Calibration
-from node.text import safe_text
+from node.text import local_time_text, safe_text
 from node.tui.text import age_text, temperature_text
 
 TEXT_CELLS = 60
@@ -253,10 +253,7 @@ def board_damage_text(device: SensorDevice) -> list[str]:
 
 def minute_text(wall_ms: int) -> str:
     """Return a time to the minute, local; `?` for one that is none."""
-    try:
-        return datetime.fromtimestamp(wall_ms / 1000).strftime("%Y-%m-%d %H:%M")
-    except (ValueError, OverflowError, OSError):
-        return "?"
+    return local_time_text(wall_ms, "%Y-%m-%d %H:%M")
 
 
 def calibration_text(calibration: Calibration) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from node.actions.shelves_decided import Confirmed
 from node.actions.shelves_kept import CONFIRMED, DISMISSED, EXPIRED, KeptStep, Suspicion
@@ -11,7 +10,7 @@ from node.cold.shelf_now import GOOD, ShelfNow
 from node.domain.shelf import NOTHING, Candidate, count_by_weight
 from node.domain.shelf_steps import ALIKE, GAP, HALF_GONE, MOVING, NEGATIVE, QUIET, SATURATED, UNLIKELY, UNSTABLE
 from node.language import N_, _, decimal_mark, ngettext
-from node.text import safe_text
+from node.text import local_time_text, safe_text
 from node.tui.text import age_text
 
 NAME_CELLS = 30
@@ -72,7 +71,7 @@ def probability_text(probability_milli: int) -> str:
 
 def time_text(at_ms: int | None) -> str:
     """Show the local time of day at which a step settled."""
-    return "--:--" if at_ms is None else datetime.fromtimestamp(at_ms / 1000).strftime("%H:%M")
+    return "--:--" if at_ms is None else local_time_text(at_ms, "%H:%M")
 
 
 def shelf_word(now: ShelfNow) -> str:

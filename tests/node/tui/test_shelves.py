@@ -14,6 +14,7 @@ from node.ledger.read import find_items, lots, open_reader
 from node.tui import app as program
 from node.tui.app import LarderApp
 from node.tui.screens.shelves import read_units
+from node.tui.shelf_words import time_text
 from node.tui.widgets.marked_table import MarkedTable
 from tests.node.scales import Scale, a_shelf
 from tests.node.tui.builders import a_market, a_moment
@@ -186,3 +187,7 @@ def test_what_is_no_number_of_units_is_refused(text: str) -> None:
 @pytest.mark.parametrize(("text", "units"), [("-2", -2), ("2", 2), ("+3", 3)])
 def test_a_number_of_units_keeps_its_sign(text: str, units: int) -> None:
     assert units == read_units(text)
+
+
+def test_a_step_at_a_time_that_no_calendar_has_stops_no_list() -> None:
+    assert (time_text(None), time_text(10**17)) == ("--:--", "?")
