@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from subprocess import PIPE
 from types import SimpleNamespace
 
 import pytest
@@ -392,6 +393,7 @@ thinner = Thinner(conn, path, policy)
 print("ready", flush=True)
 while thinner.step(at(int(sys.argv[2]))):
     print("step", flush=True)
+    sys.stdin.readline()
 """
 
 
@@ -401,10 +403,15 @@ def test_killed_anywhere_nothing_is_lost_or_counted_twice(path: Path) -> None:
     kills = 0
     for steps in (0, 1, 2, 3, 5, 8, 13, 21, 3, 1):
         program = [sys.executable, "-c", KILLED_PROGRAM, str(path), str(now_ms)]
-        with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]) as process:
-            assert process.stdout is not None
-            for _ in range(steps + 1):
-                process.stdout.readline()
+        folder = Path(__file__).parents[3]
+        with subprocess.Popen(program, stdin=PIPE, stdout=PIPE, text=True, bufsize=1, cwd=folder) as process:
+            assert process.stdin is not None and process.stdout is not None
+            process.stdout.readline()
+            # A step at a time, or a busy computer would be done before it is killed; the last one is killed within.
+            for _ in range(steps):
+                if process.stdout.readline() != "step\n":
+                    break
+                process.stdin.write("\n")
             process.send_signal(signal.SIGKILL)
         kills += process.returncode == -signal.SIGKILL
         assert totals(path) == before
